@@ -1,0 +1,61 @@
+//! Decode: bytes become events, and events bytes. One file per codec.
+//!
+//! A codec has up to three parts, because they run in different places: a [`Joiner`] in the
+//! input's thread, since it remembers lines between reads; a [`Decoder`] in the workers, so that
+//! one busy input uses every core; an [`Encoder`] in the outputs.
+
+use crate::event::{Batch, EventId, Frame};
+use crate::plugin::Spec;
+
+/// Every codec, in alphabetical order. To add one: write its file, add its line here.
+pub static CODECS: &[&Spec] = &[];
+
+/// A codec as built from its options.
+pub struct Codec {
+    /// What ends a frame where the input reads a stream of bytes; `None`: the input's own unit
+    /// (a datagram, a chunk) is a frame. Inputs that frame by themselves (`file`) ignore it.
+    pub delimiter: Option<Vec<u8>>,
+    /// Makes a joiner for one stream, for codecs that join frames.
+    pub joiner: Option<Box<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>,
+    /// Makes events of frames.
+    pub decoder: Box<dyn Decoder>,
+    /// Makes bytes of events.
+    pub encoder: Box<dyn Encoder>,
+}
+
+/// Joins the frames of one stream, in the thread of its input.
+pub trait Joiner: Send {
+    /// Takes the next frame. Calls `out` with each joined frame that is complete now, and the
+    /// tags for its event.
+    fn push(&mut self, frame: &[u8], out: &mut dyn FnMut(&[u8], &[&'static str]));
+
+    /// Gives out what is held: at the end of the stream, or when nothing came for
+    /// [`Joiner::flush_after`].
+    fn flush(&mut self, out: &mut dyn FnMut(&[u8], &[&'static str]));
+
+    /// Whether a part of an event is held. The input must not move its checkpoint past the
+    /// start of it.
+    fn holds(&self) -> bool;
+
+    /// How long the stream must be quiet before the input calls [`Joiner::flush`].
+    fn flush_after(&self) -> Option<std::time::Duration> {
+        None
+    }
+}
+
+/// Makes events of frames, in a worker.
+pub trait Decoder: Send {
+    /// Decodes one frame of the batch into events, whose ids it pushes to `out` in order. A frame that can't
+    /// be decoded becomes an event that says so in its tags; bytes are never dropped silently.
+    /// It sets neither `@timestamp` (unless the bytes carry one) nor `@version`: the pipeline does.
+    fn decode(&mut self, batch: &mut Batch, frame: Frame, out: &mut Vec<EventId>);
+
+    /// The same decoder for another worker; what can be shared is shared.
+    fn fork(&self) -> Box<dyn Decoder>;
+}
+
+/// Makes bytes of events, in an output.
+pub trait Encoder: Send {
+    /// Appends the event's bytes, its delimiter included.
+    fn encode(&mut self, batch: &Batch, event: EventId, out: &mut Vec<u8>);
+}

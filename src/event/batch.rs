@@ -1,0 +1,526 @@
+//! A batch: the unit that moves between threads, and the owner of its events' bytes.
+
+use super::{Entry, FieldId, FieldRef, List, Span, Step, Timestamp, Value, field};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// The place of an event in its batch.
+pub type EventId = u32;
+
+/// What an input cut out of its stream: the bytes of one event or (for a codec like
+/// `json_lines` given a list) several, not decoded yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// The bytes, without delimiter, perhaps not valid UTF-8.
+    pub bytes: Span,
+    /// Which of the batch's origins it came from.
+    pub origin: u32,
+    /// Index + 1 into [`Batch::frame_tags`] of tags that the framing adds; 0 for none.
+    pub tags: u32,
+}
+
+/// Fields that an input sets on all events of one stream (its host, its file's path …),
+/// where the event has none of its own.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// The fields in the order in which they are set.
+    pub fields: Vec<(FieldRef, String)>,
+    /// Fields that hold a number: an offset, a port.
+    pub numbers: Vec<(FieldRef, i64)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Event {
+    root: List,
+    /// Room of the root list in the entries arena; at least `root.len`.
+    capacity: u32,
+    cancelled: bool,
+    /// The JSON object that the event was decoded from, where its bytes can serve again.
+    raw: Option<Span>,
+}
+
+/// Events and all the bytes and values they consist of.
+#[derive(Default)]
+pub struct Batch {
+    /// The byte arena: what the input read, then what decoding and filters made.
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    events: Vec<Event>,
+    local_names: Vec<Box<str>>,
+    local_ids: FxHashMap<Box<str>, u32>,
+    /// What the input cut, waiting to be decoded by a worker.
+    pub frames: Vec<Frame>,
+    /// Where the frames came from.
+    pub origins: Vec<Arc<Origin>>,
+    /// Tags that the framing adds, see [`Frame::tags`].
+    pub frame_tags: Vec<Box<[&'static str]>>,
+    /// The time at which the input read the batch: `@timestamp` of events without one.
+    pub read_at: Option<Timestamp>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Empties the batch and keeps its memory, up to a limit so that one huge line
+    /// does not pin its size for ever.
+    pub fn recycle(&mut self) {
+        const KEEP_BYTES: usize = 16 << 20;
+        self.bytes.clear();
+        self.bytes.shrink_to(KEEP_BYTES);
+        self.entries.clear();
+        self.entries.shrink_to(KEEP_BYTES / size_of::<Entry>());
+        self.events.clear();
+        self.local_names.clear();
+        self.local_ids.clear();
+        self.frames.clear();
+        self.origins.clear();
+        self.frame_tags.clear();
+        self.read_at = None;
+    }
+
+    /// Bytes of memory that the batch holds, roughly.
+    pub fn memory(&self) -> usize {
+        self.bytes.capacity()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.events.capacity() * size_of::<Event>()
+    }
+
+    // Bytes and text
+
+    /// The byte arena, for inputs that read into it and codecs that cut it.
+    pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// The bytes of a span.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        &self.bytes[span.range()]
+    }
+
+    /// The text of a [`Value::Str`].
+    pub fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.bytes(span)).expect("BUG: a text value is not UTF-8")
+    }
+
+    /// Appends text to the arena.
+    pub fn push_text(&mut self, text: &str) -> Span {
+        self.push_bytes(text.as_bytes())
+    }
+
+    /// Appends bytes to the arena.
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> Span {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        Span::new(start, self.bytes.len())
+    }
+
+    /// A text value made of `text`.
+    pub fn str(&mut self, text: &str) -> Value {
+        Value::Str(self.push_text(text))
+    }
+
+    /// The text of a value, if it is one.
+    pub fn as_text(&self, value: Value) -> Option<&str> {
+        match value {
+            Value::Str(span) => Some(self.text(span)),
+            _ => None,
+        }
+    }
+
+    // Names
+
+    /// The id of a name that came with the data: process-wide where the table has room,
+    /// else local to this batch.
+    pub fn key(&mut self, name: &str) -> FieldId {
+        if let Some(id) = FieldId::intern_bounded(name) {
+            return id;
+        }
+        if let Some(&at) = self.local_ids.get(name) {
+            return FieldId(field::LOCAL | at);
+        }
+        let at = self.local_names.len() as u32;
+        self.local_names.push(name.into());
+        self.local_ids.insert(name.into(), at);
+        FieldId(field::LOCAL | at)
+    }
+
+    /// The name of an id used in this batch.
+    pub fn name(&self, id: FieldId) -> &str {
+        id.name().unwrap_or_else(|| &self.local_names[(id.0 & !field::LOCAL) as usize])
+    }
+
+    // Events
+
+    /// The number of events, cancelled ones included.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether it has no events.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Adds an event without fields.
+    pub fn new_event(&mut self) -> EventId {
+        self.events.push(Event::default());
+        (self.events.len() - 1) as EventId
+    }
+
+    /// Adds an event with the fields of `event`. Values are shared: none is copied.
+    pub fn clone_event(&mut self, event: EventId) -> EventId {
+        let id = self.new_event();
+        let root = self.copy_list(self.events[event as usize].root);
+        self.events[id as usize] =
+            Event { root, capacity: root.len, raw: self.events[event as usize].raw, cancelled: false };
+        id
+    }
+
+    /// Cancels an event: it reaches no further filter and no output.
+    pub fn cancel(&mut self, event: EventId) {
+        self.events[event as usize].cancelled = true;
+    }
+
+    /// Whether the event was cancelled.
+    pub fn cancelled(&self, event: EventId) -> bool {
+        self.events[event as usize].cancelled
+    }
+
+    /// The top-level fields.
+    pub fn fields(&self, event: EventId) -> &[Entry] {
+        &self.entries[self.events[event as usize].root.range()]
+    }
+
+    /// The JSON object that the event was decoded from. Entries with a raw place stand in it
+    /// unchanged. `None` where the bytes can't be used again.
+    pub(crate) fn raw(&self, event: EventId) -> Option<Span> {
+        self.events[event as usize].raw
+    }
+
+    /// Sets what [`Batch::raw`] gives; the caller numbered the entries.
+    pub(crate) fn set_raw(&mut self, event: EventId, raw: Option<Span>) {
+        self.events[event as usize].raw = raw;
+    }
+
+    // Lists
+
+    /// The members of a hash or the elements of an array.
+    pub fn entries(&self, list: List) -> &[Entry] {
+        &self.entries[list.range()]
+    }
+
+    /// Makes a list of entries.
+    pub fn list(&mut self, entries: &[Entry]) -> List {
+        let start = self.entries.len() as u32;
+        self.entries.extend_from_slice(entries);
+        List { start, len: entries.len() as u32 }
+    }
+
+    fn copy_list(&mut self, list: List) -> List {
+        let start = self.entries.len() as u32;
+        self.entries.extend_from_within(list.range());
+        List { start, len: list.len }
+    }
+
+    /// Puts the entries of a decoded object, in one go, as the fields of an event.
+    pub(crate) fn set_root(&mut self, event: EventId, entries: &[Entry], room: usize) {
+        let root = self.list(entries);
+        let blank = Entry::new(FieldId::EMPTY, Value::Null);
+        self.entries.extend(std::iter::repeat_n(blank, room));
+        let event = &mut self.events[event as usize];
+        event.root = root;
+        event.capacity = root.len + room as u32;
+    }
+
+    // Reading and changing fields
+
+    /// The value that a reference names.
+    #[inline]
+    pub fn get(&self, event: EventId, field: &FieldRef) -> Option<Value> {
+        let mut value = self.get_key(event, field.first())?;
+        for step in &field.steps()[1..] {
+            value = match value {
+                Value::Object(list) => self.entries(list).iter().find(|e| e.key == step.key)?.value,
+                Value::Array(list) => self.entries(list)[element(list, step)?].value,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+
+    /// The value of a top-level field.
+    #[inline]
+    pub fn get_key(&self, event: EventId, key: FieldId) -> Option<Value> {
+        self.fields(event).iter().find(|e| e.key == key).map(|e| e.value)
+    }
+
+    /// Sets the value that a reference names; makes the hashes on the way. A value on the way
+    /// that is neither hash nor array is left, and false returned (Logstash raises there).
+    pub fn set(&mut self, event: EventId, field: &FieldRef, value: Value) -> bool {
+        let steps = field.steps();
+        let Some((last, above)) = steps.split_last() else { return false };
+        if above.is_empty() {
+            self.set_key(event, last.key, value);
+            return true;
+        }
+        let old = self.get_key(event, field.first());
+        match self.with_set(old, &steps[1..], value) {
+            Some(new) => {
+                self.set_key(event, field.first(), new);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Sets a top-level field.
+    pub fn set_key(&mut self, event: EventId, key: FieldId, value: Value) {
+        let at = &self.events[event as usize];
+        let entries = &mut self.entries[at.root.range()];
+        if let Some(entry) = entries.iter_mut().find(|e| e.key == key) {
+            *entry = Entry::new(key, value);
+            return;
+        }
+        self.push_root(event, Entry::new(key, value));
+    }
+
+    fn push_root(&mut self, event: EventId, entry: Entry) {
+        let Event { root, capacity, .. } = self.events[event as usize];
+        if root.len == capacity {
+            let capacity = (capacity * 2).max(8);
+            let moved = self.copy_list(root);
+            let blank = Entry::new(FieldId::EMPTY, Value::Null);
+            self.entries.extend(std::iter::repeat_n(blank, (capacity - root.len) as usize));
+            let event = &mut self.events[event as usize];
+            (event.root, event.capacity) = (moved, capacity);
+        }
+        let root = &mut self.events[event as usize].root;
+        self.entries[(root.start + root.len) as usize] = entry;
+        root.len += 1;
+    }
+
+    /// `old` with `value` at `steps` below it, as a new value; lists on the way are copied,
+    /// since clones of the event may share them.
+    fn with_set(&mut self, old: Option<Value>, steps: &[Step], value: Value) -> Option<Value> {
+        let Some((step, rest)) = steps.split_first() else { return Some(value) };
+        match old {
+            None | Some(Value::Null) => {
+                let inner = self.with_set(None, rest, value)?;
+                Some(Value::Object(self.list(&[Entry::new(step.key, inner)])))
+            }
+            Some(Value::Object(list)) => {
+                let at = self.entries(list).iter().position(|e| e.key == step.key);
+                let inner = at.map(|at| self.entries(list)[at].value);
+                let inner = self.with_set(inner, rest, value)?;
+                let mut copy = self.copy_list(list);
+                match at {
+                    Some(at) => self.entries[copy.start as usize + at].value = inner,
+                    None => {
+                        self.entries.push(Entry::new(step.key, inner));
+                        copy.len += 1;
+                    }
+                }
+                Some(Value::Object(copy))
+            }
+            Some(Value::Array(list)) => {
+                let index = step.index?;
+                let at = if index < 0 { list.len() as i64 + index as i64 } else { index as i64 };
+                // A far index would make a far longer list; Logstash pads with nil, we bound it.
+                let at = usize::try_from(at).ok().filter(|&at| at < list.len() + 1024)?;
+                let inner = self.entries(list).get(at).map(|e| e.value);
+                let inner = self.with_set(inner, rest, value)?;
+                let mut copy = self.copy_list(list);
+                while copy.len() <= at {
+                    self.entries.push(Entry::element(Value::Null));
+                    copy.len += 1;
+                }
+                self.entries[copy.start as usize + at].value = inner;
+                Some(Value::Array(copy))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Removes what a reference names and returns it.
+    pub fn remove(&mut self, event: EventId, field: &FieldRef) -> Option<Value> {
+        let steps = field.steps();
+        if steps.len() == 1 {
+            return self.remove_key(event, field.first());
+        }
+        let old = self.get_key(event, field.first())?;
+        let (new, removed) = self.with_removed(old, &steps[1..])?;
+        self.set_key(event, field.first(), new);
+        Some(removed)
+    }
+
+    /// Removes a top-level field and returns its value. The others keep their order.
+    pub fn remove_key(&mut self, event: EventId, key: FieldId) -> Option<Value> {
+        let root = &mut self.events[event as usize].root;
+        let entries = &mut self.entries[root.range()];
+        let at = entries.iter().position(|e| e.key == key)?;
+        let value = entries[at].value;
+        entries.copy_within(at + 1.., at);
+        root.len -= 1;
+        Some(value)
+    }
+
+    fn with_removed(&mut self, old: Value, steps: &[Step]) -> Option<(Value, Value)> {
+        let (step, rest) = steps.split_first()?;
+        let (list, at) = match old {
+            Value::Object(list) => (list, self.entries(list).iter().position(|e| e.key == step.key)?),
+            Value::Array(list) => (list, element(list, step)?),
+            _ => return None,
+        };
+        let inner = self.entries(list)[at].value;
+        let mut copy;
+        let removed = if rest.is_empty() {
+            copy = self.copy_list(list);
+            self.entries[copy.range()].copy_within(at + 1.., at);
+            copy.len -= 1;
+            inner
+        } else {
+            let (new, removed) = self.with_removed(inner, rest)?;
+            copy = self.copy_list(list);
+            self.entries[copy.start as usize + at].value = new;
+            removed
+        };
+        let new = if matches!(old, Value::Object(_)) { Value::Object(copy) } else { Value::Array(copy) };
+        Some((new, removed))
+    }
+
+    /// Appends to the array that a reference names; a single value becomes its first element,
+    /// a missing one an array of one.
+    pub fn append(&mut self, event: EventId, field: &FieldRef, value: Value) -> bool {
+        let list = match self.get(event, field) {
+            None | Some(Value::Null) => self.list(&[Entry::element(value)]),
+            Some(Value::Array(list)) => {
+                let mut copy = self.copy_list(list);
+                self.entries.push(Entry::element(value));
+                copy.len += 1;
+                copy
+            }
+            Some(one) => self.list(&[Entry::element(one), Entry::element(value)]),
+        };
+        self.set(event, field, Value::Array(list))
+    }
+
+    /// Adds a tag unless the event has it (what filters do to say that they failed).
+    pub fn tag(&mut self, event: EventId, tag: &str) {
+        if !self.has_tag(event, tag) {
+            let value = self.str(tag);
+            self.append_tag(event, value);
+        }
+    }
+
+    /// Adds a tag, also one that the event has (what `add_tag` does).
+    pub fn append_tag(&mut self, event: EventId, tag: Value) {
+        let list = match self.get_key(event, FieldId::TAGS) {
+            None | Some(Value::Null) => self.list(&[Entry::element(tag)]),
+            Some(Value::Array(list)) => {
+                let mut copy = self.copy_list(list);
+                self.entries.push(Entry::element(tag));
+                copy.len += 1;
+                copy
+            }
+            Some(one) => self.list(&[Entry::element(one), Entry::element(tag)]),
+        };
+        self.set_key(event, FieldId::TAGS, Value::Array(list));
+    }
+
+    /// Whether the event has a tag.
+    pub fn has_tag(&self, event: EventId, tag: &str) -> bool {
+        match self.get_key(event, FieldId::TAGS) {
+            Some(Value::Array(list)) => self.entries(list).iter().any(|e| self.as_text(e.value) == Some(tag)),
+            Some(value) => self.as_text(value) == Some(tag),
+            None => false,
+        }
+    }
+
+    /// The event's time, if its `@timestamp` is one.
+    pub fn timestamp(&self, event: EventId) -> Option<Timestamp> {
+        match self.get_key(event, FieldId::TIMESTAMP) {
+            Some(Value::Time(at)) => Some(at),
+            _ => None,
+        }
+    }
+}
+
+fn element(list: List, step: &Step) -> Option<usize> {
+    let index = step.index? as i64;
+    let at = if index < 0 { list.len() as i64 + index } else { index };
+    usize::try_from(at).ok().filter(|&at| at < list.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(text: &str) -> FieldRef {
+        FieldRef::parse(text).unwrap()
+    }
+
+    #[test]
+    fn nested_values_are_set_read_and_removed() {
+        let mut batch = Batch::new();
+        let event = batch.new_event();
+        assert!(batch.set(event, &reference("[a][b]"), Value::Int(1)));
+        assert!(batch.set(event, &reference("[a][c]"), Value::Int(2)));
+        assert_eq!(batch.get(event, &reference("[a][c]")), Some(Value::Int(2)));
+        assert!(!batch.set(event, &reference("[a][b][c]"), Value::Int(3)), "a number has no members");
+        assert_eq!(batch.remove(event, &reference("[a][b]")), Some(Value::Int(1)));
+        assert_eq!(batch.get(event, &reference("[a][b]")), None);
+        assert_eq!(batch.get(event, &reference("[a][c]")), Some(Value::Int(2)));
+    }
+
+    #[test]
+    fn arrays_count_from_both_ends() {
+        let mut batch = Batch::new();
+        let event = batch.new_event();
+        for value in 1..=3 {
+            batch.append(event, &reference("l"), Value::Int(value));
+        }
+        assert_eq!(batch.get(event, &reference("[l][-1]")), Some(Value::Int(3)));
+        assert_eq!(batch.get(event, &reference("[l][3]")), None);
+        assert_eq!(batch.remove(event, &reference("[l][0]")), Some(Value::Int(1)));
+        assert_eq!(batch.get(event, &reference("[l][0]")), Some(Value::Int(2)));
+        assert!(!batch.set(event, &reference("[l][1000000]"), Value::Null), "no list of a million nulls");
+    }
+
+    #[test]
+    fn a_clone_does_not_see_later_changes() {
+        let mut batch = Batch::new();
+        let event = batch.new_event();
+        batch.set(event, &reference("[a][b]"), Value::Int(1));
+        let clone = batch.clone_event(event);
+        batch.set(event, &reference("[a][b]"), Value::Int(2));
+        batch.set(event, &reference("new"), Value::Int(3));
+        assert_eq!(batch.get(clone, &reference("[a][b]")), Some(Value::Int(1)));
+        assert_eq!(batch.get(clone, &reference("new")), None);
+    }
+
+    #[test]
+    fn many_fields_keep_their_order() {
+        let mut batch = Batch::new();
+        let event = batch.new_event();
+        for n in 0..40 {
+            batch.set(event, &reference(&format!("f{n}")), Value::Int(n));
+        }
+        batch.remove(event, &reference("f3"));
+        let names: Vec<String> = batch.fields(event).iter().map(|e| batch.name(e.key).to_owned()).collect();
+        assert_eq!(names.len(), 39);
+        assert_eq!(names[2..4], ["f2", "f4"]);
+    }
+
+    #[test]
+    fn names_past_the_limit_of_length_live_in_the_batch() {
+        let mut batch = Batch::new();
+        let name = "x".repeat(field::NAME_BYTES_MAX + 1);
+        let id = batch.key(&name);
+        assert_eq!(batch.key(&name), id);
+        assert_eq!(batch.name(id), name);
+        assert_eq!(id.name(), None);
+    }
+}

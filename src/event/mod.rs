@@ -1,0 +1,17 @@
+//! The event model: an event is a row of spans over its batch's arena.
+//!
+//! A [`Batch`] owns the bytes as read and everything that filters add; an event is its list of
+//! entries, whose values are numbers or spans. Nothing is allocated per event once a recycled
+//! batch has grown to its working size. This module does no I/O and takes time as an argument.
+
+mod batch;
+mod field;
+mod sprintf;
+mod timestamp;
+mod value;
+
+pub use batch::{Batch, EventId, Frame, Origin};
+pub use field::{FieldId, FieldRef, FieldRefError, NAME_BYTES_MAX, NAMES_MAX, Step};
+pub use sprintf::Template;
+pub use timestamp::Timestamp;
+pub use value::{Entry, List, Span, Value};

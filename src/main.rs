@@ -1,0 +1,4 @@
+use mimalloc::MiMalloc;
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+fn main() {}
