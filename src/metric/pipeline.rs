@@ -1,0 +1,185 @@
+//! The counters of one pipeline and its plugins, as `/_node/stats` and `/metrics` show them.
+//!
+//! The worker loop adds to them once per batch and plugin, never per event, in relaxed order: a
+//! reader may see a batch half counted, and sums right as soon as the batch is through.
+
+use crate::plugin::Kind;
+use crossbeam::utils::CachePadded;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that only grows.
+#[derive(Default, Debug)]
+pub struct Counter(CachePadded<AtomicU64>);
+
+impl Counter {
+    /// Adds.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Adds a time in nanoseconds.
+    #[inline]
+    pub fn add_time(&self, time: Duration) {
+        self.add(time.as_nanos() as u64);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Default, Debug)]
+pub struct Gauge(CachePadded<AtomicI64>);
+
+impl Gauge {
+    /// Adds; a negative number takes away.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Sets.
+    pub fn set(&self, n: i64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one pipeline.
+///
+/// The ledger always balances once its batches are through:
+/// `events_in + created = events_out + dropped + dead + in_flight`.
+#[derive(Debug)]
+pub struct PipelineStats {
+    /// `pipeline.id`.
+    pub id: Arc<str>,
+    /// `pipeline.workers`.
+    pub workers: usize,
+    /// `pipeline.batch.size`.
+    pub batch_size: usize,
+    /// `pipeline.batch.delay`.
+    pub batch_delay: Duration,
+    /// Batches that the queue before the workers holds at the most.
+    pub queue_capacity: usize,
+    /// Events that workers decoded.
+    pub events_in: Counter,
+    /// Events that filters made of others.
+    pub created: Counter,
+    /// Events that came out of the filters.
+    pub events_filtered: Counter,
+    /// Events handed to outputs (once, however many outputs), or for which no output's
+    /// condition held.
+    pub events_out: Counter,
+    /// Events that filters cancelled.
+    pub dropped: Counter,
+    /// Events that could not be processed: dead-lettered, or lost where no such queue is on.
+    pub dead: Counter,
+    /// Events that workers hold now.
+    pub in_flight: Gauge,
+    /// Time that workers spent on batches.
+    pub duration_ns: Counter,
+    /// Time that inputs waited because the queue was full.
+    pub queue_push_ns: Counter,
+    /// Batches waiting for a worker.
+    pub queue: Gauge,
+    /// The plugins in the order of the configuration.
+    pub plugins: Vec<Arc<PluginStats>>,
+}
+
+/// The counters of one plugin.
+#[derive(Debug)]
+pub struct PluginStats {
+    /// Its `id`.
+    pub id: Arc<str>,
+    /// The word in the configuration.
+    pub name: &'static str,
+    /// Which section (or a codec).
+    pub kind: Kind,
+    /// Events that it got. (An input: what it read.)
+    pub events_in: Counter,
+    /// Events that it gave on. An output: those that it made durable.
+    pub events_out: Counter,
+    /// Time spent in it.
+    pub duration_ns: Counter,
+    /// Events on which it failed (a failure tag), or an output's failed attempts.
+    pub failures: Counter,
+}
+
+impl PluginStats {
+    /// All at zero.
+    pub fn new(id: &str, name: &'static str, kind: Kind) -> Arc<PluginStats> {
+        Arc::new(PluginStats {
+            id: id.into(),
+            name,
+            kind,
+            events_in: Counter::default(),
+            events_out: Counter::default(),
+            duration_ns: Counter::default(),
+            failures: Counter::default(),
+        })
+    }
+}
+
+impl PipelineStats {
+    /// All at zero, without plugins; one worker, batches of 125 events and 50 ms, as Logstash.
+    pub fn new(id: &str) -> PipelineStats {
+        PipelineStats {
+            id: id.into(),
+            workers: 1,
+            batch_size: 125,
+            batch_delay: Duration::from_millis(50),
+            queue_capacity: 0,
+            events_in: Counter::default(),
+            created: Counter::default(),
+            events_filtered: Counter::default(),
+            events_out: Counter::default(),
+            dropped: Counter::default(),
+            dead: Counter::default(),
+            in_flight: Gauge::default(),
+            duration_ns: Counter::default(),
+            queue_push_ns: Counter::default(),
+            queue: Gauge::default(),
+            plugins: Vec::new(),
+        }
+    }
+
+    /// The plugins of one kind.
+    pub fn plugins_of(&self, kind: Kind) -> impl Iterator<Item = &Arc<PluginStats>> {
+        self.plugins.iter().filter(move |plugin| plugin.kind == kind)
+    }
+
+    /// What the ledger is off by: 0 at rest; not 0 for a moment while batches move.
+    pub fn imbalance(&self) -> i64 {
+        let came = self.events_in.get() + self.created.get();
+        let went = self.events_out.get() + self.dropped.get() + self.dead.get();
+        came as i64 - went as i64 - self.in_flight.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_balances() {
+        let stats = PipelineStats::new("main");
+        stats.events_in.add(10);
+        assert_eq!(stats.imbalance(), 10);
+        stats.in_flight.add(10);
+        assert_eq!(stats.imbalance(), 0);
+        stats.in_flight.add(-10);
+        stats.events_out.add(7);
+        stats.dropped.add(2);
+        stats.dead.add(1);
+        assert_eq!(stats.imbalance(), 0);
+    }
+}
