@@ -16,7 +16,7 @@ pub struct Codec {
     /// (a datagram, a chunk) is a frame. Inputs that frame by themselves (`file`) ignore it.
     pub delimiter: Option<Vec<u8>>,
     /// Makes a joiner for one stream, for codecs that join frames.
-    pub joiner: Option<Box<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>,
+    pub joiner: Option<std::sync::Arc<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>,
     /// Makes events of frames.
     pub decoder: Box<dyn Decoder>,
     /// Makes bytes of events.

@@ -47,6 +47,9 @@ impl Stop {
     }
 }
 
+/// Makes a joiner for one stream.
+pub type MakeJoiner = Option<Arc<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>;
+
 /// What an input sees of its pipeline.
 pub struct Feed {
     /// The key under which the input keeps positions: `PIPELINE/INPUT-ID`.
@@ -54,7 +57,7 @@ pub struct Feed {
     /// What ends a frame, where the codec says.
     pub delimiter: Option<Vec<u8>>,
     /// Makes a joiner for one stream, where the codec has one.
-    pub joiner: Option<Box<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>,
+    pub joiner: MakeJoiner,
     /// `pipeline.batch.size`: events in a batch at the most.
     pub batch_events: usize,
     /// Bytes of input in a batch at the most (one frame may be larger).
