@@ -4,4 +4,4 @@ mod ack;
 mod feed;
 
 pub use ack::{Ack, Delivery, Position, Shared, Tracker};
-pub use feed::{Feed, Stop, Work};
+pub use feed::{Feed, MakeJoiner, Stop, Work};
