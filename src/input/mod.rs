@@ -1,10 +1,15 @@
 //! Receive: inputs read bytes, cut them into frames and hand over batches. One file per input.
 
+mod cut;
+mod generator;
+mod stdin;
+mod stream;
+
 use crate::pipeline::Feed;
 use crate::plugin::Spec;
 
 /// Every input, in alphabetical order. To add one: write its file, add its line here.
-pub static INPUTS: &[&Spec] = &[];
+pub static INPUTS: &[&Spec] = &[&generator::SPEC, &stdin::SPEC];
 
 /// An input, run on a thread of its own.
 pub trait Input: Send {
@@ -13,4 +18,13 @@ pub trait Input: Send {
     /// source. An error is logged by the caller, which starts the input again a second later
     /// (as Logstash does), unless the pipeline stops.
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
+}
+
+/// The name of this machine, for the `host` fields of events.
+fn hostname() -> String {
+    let mut name = [0u8; 256];
+    // SAFETY: the pointer and the length describe `name`, which outlives the call.
+    let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) } != 0;
+    let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+    if failed || end == 0 { "localhost".to_owned() } else { String::from_utf8_lossy(&name[..end]).into_owned() }
 }

@@ -1,10 +1,13 @@
 //! Deliver: outputs make events durable somewhere. One file per output.
 
+mod null;
+mod stdout;
+
 use crate::pipeline::Delivery;
 use crate::plugin::Spec;
 
 /// Every output, in alphabetical order. To add one: write its file, add its line here.
-pub static OUTPUTS: &[&Spec] = &[];
+pub static OUTPUTS: &[&Spec] = &[&null::SPEC, &stdout::SPEC];
 
 /// An output, run on a thread of its own behind a bounded queue.
 pub trait Output: Send {
