@@ -4,11 +4,25 @@
 //! input's thread, since it remembers lines between reads; a [`Decoder`] in the workers, so that
 //! one busy input uses every core; an [`Encoder`] in the outputs.
 
+use crate::diagnostic::Diagnostic;
 use crate::event::{Batch, EventId, Frame};
-use crate::plugin::Spec;
+use crate::plugin::{Build, Built, Context, Literal, Options, Spec};
 
 /// Every codec, in alphabetical order. To add one: write its file, add its line here.
 pub static CODECS: &[&Spec] = &[];
+
+/// Builds the codec that the option `codec` of a plugin names, or `default` where it is not given.
+pub fn build(options: &Options, default: &str, context: &Context) -> Built<Codec> {
+    let none = Options { place: options.place_of("codec"), ..Options::default() };
+    let (name, own) = match options.get("codec").map(|s| &s.value) {
+        Some(Literal::Plugin(call)) => (call.name.as_str(), &call.options),
+        _ => (options.str("codec").unwrap_or(default), &none),
+    };
+    match CODECS.iter().find(|spec| spec.name == name).map(|spec| &spec.build) {
+        Some(Build::Codec(build)) => build(own, context),
+        _ => Err(vec![Diagnostic::error("C011", options.place_of("codec"), format!("unknown codec `{name}`"))]),
+    }
+}
 
 /// A codec as built from its options.
 pub struct Codec {

@@ -212,3 +212,49 @@ fn read(fd: BorrowedFd, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
     unsafe { buffer.set_len(buffer.len() + n as usize) };
     Ok(n as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Work;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    fn lines(works: impl Iterator<Item = Work>) -> Vec<String> {
+        let text = |work: Work| {
+            let frames = work.batch.frames.clone();
+            frames.into_iter().map(move |f| String::from_utf8_lossy(work.batch.bytes(f.bytes)).into_owned())
+        };
+        works.flat_map(text).collect()
+    }
+
+    #[test]
+    fn every_line_arrives_once_however_it_is_written() {
+        for (events, piece) in [(1, 1), (3, 7), (1000, 1000), (2, 100_000)] {
+            let (feed, works) = Feed::for_test(events, Default::default());
+            let (read, mut write) = io::pipe().unwrap();
+            let text: String = (0..2000).map(|n| format!("line {n}\n")).chain(["last".to_owned()]).collect();
+            let writer =
+                std::thread::spawn(move || text.as_bytes().chunks(piece).for_each(|c| write.write_all(c).unwrap()));
+            Stream::new(&feed, Arc::default()).run(read.as_fd()).unwrap();
+            writer.join().unwrap();
+            drop(feed);
+            let expected: Vec<String> = (0..2000).map(|n| format!("line {n}")).chain(["last".to_owned()]).collect();
+            assert_eq!(lines(works.into_iter()), expected, "{events} {piece}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_handed_over_when_no_more_are_ready() {
+        let (feed, works) = Feed::for_test(1000, Default::default());
+        let (read, mut write) = io::pipe().unwrap();
+        let stop = feed.stop();
+        let reader = std::thread::spawn(move || Stream::new(&feed, Arc::default()).run(read.as_fd()));
+        write.write_all(b"one\ntw").unwrap();
+        let work = works.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert_eq!(lines([work].into_iter()), ["one"]);
+        stop.stop();
+        reader.join().unwrap().unwrap();
+        assert_eq!(lines(works.into_iter()), ["tw"], "what was read goes out at a stop");
+    }
+}

@@ -103,3 +103,42 @@ impl Feed {
         self.stop.wait(time)
     }
 }
+
+#[cfg(test)]
+impl Feed {
+    /// A feed of its own, to test an input, and the end of its queue. `done` on a work's ack and
+    /// [`Feed::settle`] do what outputs and the checkpoint thread do.
+    pub(crate) fn for_test(
+        batch_events: usize,
+        positions: HashMap<String, String>,
+    ) -> (Feed, crossbeam::channel::Receiver<Work>) {
+        let (queue, works) = crossbeam::channel::unbounded();
+        let feed = Feed {
+            key: "main/in".to_owned(),
+            delimiter: None,
+            joiner: None,
+            batch_events,
+            batch_bytes: 1 << 20,
+            positions,
+            tracker: Arc::default(),
+            input: 0,
+            queue,
+            pool: Arc::new(crossbeam::queue::ArrayQueue::new(4)),
+            stop: Arc::default(),
+        };
+        (feed, works)
+    }
+
+    /// Makes the batches that are done durable; returns their positions.
+    pub(crate) fn settle(&self) -> Vec<Position> {
+        let end = self.tracker.ready();
+        let positions = self.tracker.take(end);
+        self.tracker.durable(end);
+        positions
+    }
+
+    /// What stops the input.
+    pub(crate) fn stop(&self) -> Arc<Stop> {
+        self.stop.clone()
+    }
+}
