@@ -6,6 +6,7 @@
 
 mod batch;
 mod field;
+pub mod joda;
 mod sprintf;
 mod timestamp;
 mod value;
