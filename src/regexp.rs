@@ -1,1 +1,0 @@
-//! Regular expressions as Ruby (Oniguruma, with its multi-line option for grok) means them.
