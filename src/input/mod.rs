@@ -18,6 +18,10 @@ pub trait Input: Send {
     /// source. An error is logged by the caller, which starts the input again a second later
     /// (as Logstash does), unless the pipeline stops.
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
+
+    /// Called once after `run` has come to its end (not after a stop) and all that it sent is
+    /// durable: what may only happen then, such as deleting files that were read.
+    fn settled(&mut self) {}
 }
 
 /// The name of this machine, for the `host` fields of events.

@@ -1,7 +1,9 @@
 //! A pipeline: inputs, a bounded queue, workers that run to completion, outputs.
 
 mod ack;
+mod checkpoint;
 mod feed;
 
 pub use ack::{Ack, Delivery, Position, Shared, Tracker};
+pub use checkpoint::{CheckpointError, Checkpoints};
 pub use feed::{Feed, MakeJoiner, Stop, Work};
