@@ -4,4 +4,13 @@
 //! worker alone (derived metrics), and put together when somebody asks. No series without a
 //! limit on their number. This module serves no sockets: `api/node` does.
 
+pub mod derived;
+pub mod exposition;
+pub mod histogram;
 pub mod pipeline;
+pub mod process;
+mod registry;
+
+pub use derived::Recorder;
+pub use pipeline::{Counter, Gauge, PipelineStats, PluginStats};
+pub use registry::{Labels, Registry, SERIES_MAX};
