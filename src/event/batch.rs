@@ -35,8 +35,39 @@ struct Event {
     /// Room of the root list in the entries arena; at least `root.len`.
     capacity: u32,
     cancelled: bool,
-    /// The JSON object that the event was decoded from, where its bytes can serve again.
-    raw: Option<Span>,
+    raw: Option<Raw>,
+}
+
+/// The JSON object that an event was decoded from, where its bytes can serve again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Raw {
+    /// From the opening brace to the closing one, on one line.
+    pub span: Span,
+    /// The number of its members.
+    pub members: u32,
+}
+
+/// Names that only one batch knows.
+#[derive(Default)]
+pub(super) struct LocalNames {
+    names: Vec<Box<str>>,
+    ids: FxHashMap<Box<str>, u32>,
+}
+
+impl LocalNames {
+    /// The id of a name that came with the data.
+    pub(super) fn key(&mut self, name: &str) -> FieldId {
+        if let Some(id) = FieldId::intern_bounded(name) {
+            return id;
+        }
+        if let Some(&at) = self.ids.get(name) {
+            return FieldId(field::LOCAL | at);
+        }
+        let at = self.names.len() as u32;
+        self.names.push(name.into());
+        self.ids.insert(name.into(), at);
+        FieldId(field::LOCAL | at)
+    }
 }
 
 /// Events and all the bytes and values they consist of.
@@ -46,8 +77,7 @@ pub struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     events: Vec<Event>,
-    local_names: Vec<Box<str>>,
-    local_ids: FxHashMap<Box<str>, u32>,
+    local: LocalNames,
     /// What the input cut, waiting to be decoded by a worker.
     pub frames: Vec<Frame>,
     /// Where the frames came from.
@@ -73,8 +103,8 @@ impl Batch {
         self.entries.clear();
         self.entries.shrink_to(KEEP_BYTES / size_of::<Entry>());
         self.events.clear();
-        self.local_names.clear();
-        self.local_ids.clear();
+        self.local.names.clear();
+        self.local.ids.clear();
         self.frames.clear();
         self.origins.clear();
         self.frame_tags.clear();
@@ -135,21 +165,12 @@ impl Batch {
     /// The id of a name that came with the data: process-wide where the table has room,
     /// else local to this batch.
     pub fn key(&mut self, name: &str) -> FieldId {
-        if let Some(id) = FieldId::intern_bounded(name) {
-            return id;
-        }
-        if let Some(&at) = self.local_ids.get(name) {
-            return FieldId(field::LOCAL | at);
-        }
-        let at = self.local_names.len() as u32;
-        self.local_names.push(name.into());
-        self.local_ids.insert(name.into(), at);
-        FieldId(field::LOCAL | at)
+        self.local.key(name)
     }
 
     /// The name of an id used in this batch.
     pub fn name(&self, id: FieldId) -> &str {
-        id.name().unwrap_or_else(|| &self.local_names[(id.0 & !field::LOCAL) as usize])
+        id.name().unwrap_or_else(|| &self.local.names[(id.0 & !field::LOCAL) as usize])
     }
 
     // Events
@@ -196,13 +217,35 @@ impl Batch {
 
     /// The JSON object that the event was decoded from. Entries with a raw place stand in it
     /// unchanged. `None` where the bytes can't be used again.
-    pub(crate) fn raw(&self, event: EventId) -> Option<Span> {
+    pub(crate) fn raw(&self, event: EventId) -> Option<Raw> {
         self.events[event as usize].raw
     }
 
-    /// Sets what [`Batch::raw`] gives; the caller numbered the entries.
-    pub(crate) fn set_raw(&mut self, event: EventId, raw: Option<Span>) {
-        self.events[event as usize].raw = raw;
+    /// Adds an event whose fields stand already in the entries arena, with `room` blank entries
+    /// behind them; the caller numbered the entries of `raw`.
+    pub(super) fn adopt_event(&mut self, root: List, room: u32, raw: Option<Raw>) -> EventId {
+        debug_assert!(root.range().end + room as usize <= self.entries.len());
+        self.events.push(Event { root, capacity: root.len + room, cancelled: false, raw });
+        (self.events.len() - 1) as EventId
+    }
+
+    /// Says that the bytes behind [`Batch::raw`] can't be used again.
+    pub(super) fn forget_raw(&mut self, event: EventId) {
+        self.events[event as usize].raw = None;
+    }
+
+    /// Sets a top-level field that is there to another form of the same value; `same` says that
+    /// the raw bytes are what would be written for it.
+    pub(super) fn set_decoded(&mut self, event: EventId, key: FieldId, value: Value, same: bool) {
+        let root = self.events[event as usize].root;
+        if let Some(entry) = self.entries[root.range()].iter_mut().find(|e| e.key == key) {
+            *entry = Entry { key, raw: if same { entry.raw } else { 0 }, value };
+        }
+    }
+
+    /// The arenas, apart, for the JSON parser.
+    pub(super) fn arenas(&mut self) -> (&mut Vec<u8>, &mut Vec<Entry>, &mut LocalNames) {
+        (&mut self.bytes, &mut self.entries, &mut self.local)
     }
 
     // Lists
@@ -223,16 +266,6 @@ impl Batch {
         let start = self.entries.len() as u32;
         self.entries.extend_from_within(list.range());
         List { start, len: list.len }
-    }
-
-    /// Puts the entries of a decoded object, in one go, as the fields of an event.
-    pub(crate) fn set_root(&mut self, event: EventId, entries: &[Entry], room: usize) {
-        let root = self.list(entries);
-        let blank = Entry::new(FieldId::EMPTY, Value::Null);
-        self.entries.extend(std::iter::repeat_n(blank, room));
-        let event = &mut self.events[event as usize];
-        event.root = root;
-        event.capacity = root.len + room as u32;
     }
 
     // Reading and changing fields

@@ -7,6 +7,7 @@
 mod batch;
 mod field;
 pub mod joda;
+pub mod json;
 mod sprintf;
 mod timestamp;
 mod value;
