@@ -6,7 +6,9 @@
 
 pub mod derived;
 pub mod exposition;
+pub mod health;
 pub mod histogram;
+pub mod identity;
 pub mod pipeline;
 pub mod process;
 mod registry;
