@@ -1,7 +1,7 @@
 //! ISO 8601 as Logstash's `Timestamp` writes and reads it. Nothing here allocates.
 
 use super::civil::{civil_from_days, days_from_civil, days_in_month};
-use super::zone::{SYSTEM_ZONE, lenient, offset, zone};
+use super::zone::{Zone, offset};
 use crate::event::Timestamp;
 
 /// Writes `2013-01-02T03:04:05.678Z`, with three, six or nine decimals as needed.
@@ -72,13 +72,13 @@ pub fn parse_iso8601(text: &str) -> Option<Timestamp> {
     let local = days * 86_400 + i64::from(second);
     let rest = at.rest();
     let seconds = if rest.is_empty() {
-        lenient(&SYSTEM_ZONE, local)?
+        Zone::system().lenient(local)?
     } else if let [b'Z' | b'z'] = rest {
         local
     } else if let Some(offset) = offset(rest) {
         local - i64::from(offset)
     } else {
-        lenient(&zone(std::str::from_utf8(rest).ok()?)?, local)?
+        Zone::parse(std::str::from_utf8(rest).ok()?)?.lenient(local)?
     };
     Some(Timestamp::new(seconds, nanos))
 }
