@@ -4,25 +4,69 @@
 //! input's thread, since it remembers lines between reads; a [`Decoder`] in the workers, so that
 //! one busy input uses every core; an [`Encoder`] in the outputs.
 
+mod charset;
+mod dots;
+#[cfg(test)]
+mod harness;
+mod json;
+mod json_lines;
+mod line;
+mod plain;
+mod rubydebug;
+mod text;
+
 use crate::diagnostic::Diagnostic;
 use crate::event::{Batch, EventId, Frame};
-use crate::plugin::{Build, Built, Context, Literal, Options, Spec};
+use crate::plugin::{Build, Built, Context, Literal, Opt, Options, Spec, Type};
 
 /// Every codec, in alphabetical order. To add one: write its file, add its line here.
-pub static CODECS: &[&Spec] = &[];
+pub static CODECS: &[&Spec] =
+    &[&dots::SPEC, &json::SPEC, &json_lines::SPEC, &line::SPEC, &plain::SPEC, &rubydebug::SPEC];
+
+/// The codec of a name.
+pub fn spec(name: &str) -> Option<&'static Spec> {
+    CODECS.iter().copied().find(|spec| spec.name == name)
+}
 
 /// Builds the codec that the option `codec` of a plugin names, or `default` where it is not given.
+///
+/// An input whose default is `line` reads a stream, which codecs without a delimiter can't cut:
+/// there `plain` means `line` and `json` means `json_lines`, as in Logstash.
 pub fn build(options: &Options, default: &str, context: &Context) -> Built<Codec> {
     let none = Options { place: options.place_of("codec"), ..Options::default() };
-    let (name, own) = match options.get("codec").map(|s| &s.value) {
-        Some(Literal::Plugin(call)) => (call.name.as_str(), &call.options),
-        _ => (options.str("codec").unwrap_or(default), &none),
+    let (name, own, context) = match options.get("codec").map(|s| &s.value) {
+        Some(Literal::Plugin(call)) => {
+            (call.name.as_str(), &call.options, Context { id: call.id.clone(), ..context.clone() })
+        }
+        _ => (options.str("codec").unwrap_or(default), &none, context.clone()),
     };
-    match CODECS.iter().find(|spec| spec.name == name).map(|spec| &spec.build) {
-        Some(Build::Codec(build)) => build(own, context),
+    let name = match name {
+        "plain" if default == "line" => "line",
+        "json" if default == "line" => "json_lines",
+        name => name,
+    };
+    match spec(name).map(|spec| &spec.build) {
+        Some(Build::Codec(build)) => build(own, &context),
         _ => Err(vec![Diagnostic::error("C011", options.place_of("codec"), format!("unknown codec `{name}`"))]),
     }
 }
+
+// Options that several codecs have.
+const CHARSET: Opt = Opt::new(
+    "charset",
+    Type::String,
+    Some("UTF-8"),
+    "The character set of the bytes that are decoded; what is invalid in it becomes U+FFFD.",
+);
+const DELIMITER: Opt = Opt::new("delimiter", Type::String, Some("\\n"), "What ends a line.");
+const FORMAT: Opt = Opt::new(
+    "format",
+    Type::String,
+    None,
+    "What to write of an event, as a text with references to fields; without, its time, `host` and `message`.",
+);
+const TARGET: Opt =
+    Opt::new("target", Type::Field, None, "The field that gets what was decoded; without, the event itself.");
 
 /// A codec as built from its options.
 pub struct Codec {

@@ -98,6 +98,23 @@ fn floats_are_written_as_java_does() {
 }
 
 #[test]
+fn floats_as_ruby_shows_them() {
+    let check = |n: f64, expected: &str| {
+        let mut out = Vec::new();
+        write_ruby_float(n, &mut out);
+        assert_eq!(std::str::from_utf8(&out), Ok(expected));
+    };
+    check(1.0, "1.0");
+    check(0.0001, "0.0001");
+    check(0.00001, "1.0e-05");
+    check(-123456789012345.5, "-123456789012345.5");
+    check(1e15, "1000000000000000.0");
+    check(1e16, "1.0e+16");
+    check(1.25e-100, "1.25e-100");
+    check(f64::INFINITY, "Infinity");
+}
+
+#[test]
 fn many_members_with_doubled_names() {
     let members: Vec<String> = (0..3000).map(|n| format!("\"k{}\":{n}", n % 1000)).collect();
     let mut batch = Batch::new();

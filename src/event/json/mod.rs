@@ -10,7 +10,7 @@ mod parse;
 mod write;
 
 pub use parse::{DEPTH_MAX, Decoded, JsonError, Parser};
-pub use write::{write_event, write_float, write_text, write_value};
+pub use write::{write_event, write_float, write_ruby_float, write_text, write_value};
 
 #[cfg(test)]
 mod laws;

@@ -76,35 +76,82 @@ pub fn write_float(n: f64, out: &mut Vec<u8>) {
         };
         return out.extend_from_slice(text.as_bytes());
     }
-    let mut buffer = ryu::Buffer::new();
-    let text = buffer.format_finite(n);
-    let size = n.abs();
-    if n == 0.0 || (1e-3..1e7).contains(&size) {
+    if n == 0.0 || (1e-3..1e7).contains(&n.abs()) {
+        return out.extend_from_slice(ryu::Buffer::new().format_finite(n).as_bytes());
+    }
+    let digits = Digits::of(n);
+    digits.write_scientific(out);
+    out.push(b'E');
+    out.extend_from_slice(itoa::Buffer::new().format(digits.point - 1).as_bytes());
+}
+
+/// Appends a number as Ruby's `Float#to_s` has it: `1.0`, `1.0e+20`, `1.0e-05`.
+pub fn write_ruby_float(n: f64, out: &mut Vec<u8>) {
+    if !n.is_finite() {
+        let text = if n.is_nan() {
+            "NaN"
+        } else if n > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        };
         return out.extend_from_slice(text.as_bytes());
     }
-    // The shortest digits that give the number, and where the point is.
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let mut digits = [0; 32];
-    let (mut len, mut point, mut seen_point) = (0, exponent.parse::<i32>().unwrap_or(0), false);
-    for &byte in mantissa.as_bytes() {
-        match byte {
-            b'-' => out.push(b'-'),
-            b'.' => seen_point = true,
-            b'0' if len == 0 => point -= seen_point as i32,
-            digit => {
-                digits[len] = digit;
-                len += 1;
-                point += !seen_point as i32;
+    if n == 0.0 || (1e-4..1e16).contains(&n.abs()) {
+        return out.extend_from_slice(ryu::Buffer::new().format_finite(n).as_bytes());
+    }
+    let digits = Digits::of(n);
+    digits.write_scientific(out);
+    let exponent = digits.point - 1;
+    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
+    if exponent.abs() < 10 {
+        out.push(b'0');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(exponent.abs()).as_bytes());
+}
+
+/// The shortest decimal digits that give a number.
+struct Digits {
+    negative: bool,
+    digits: [u8; 32],
+    len: usize,
+    /// How many digits stand before the decimal point.
+    point: i32,
+}
+
+impl Digits {
+    fn of(n: f64) -> Digits {
+        let mut buffer = ryu::Buffer::new();
+        let text = buffer.format_finite(n);
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let point = exponent.parse().expect("BUG: an exponent that is no number");
+        let mut all = Digits { negative: false, digits: [0; 32], len: 0, point };
+        let mut behind_point = false;
+        for &byte in mantissa.as_bytes() {
+            match byte {
+                b'-' => all.negative = true,
+                b'.' => behind_point = true,
+                b'0' if all.len == 0 => all.point -= behind_point as i32,
+                digit => {
+                    all.digits[all.len] = digit;
+                    all.len += 1;
+                    all.point += !behind_point as i32;
+                }
             }
         }
+        while all.len > 1 && all.digits[all.len - 1] == b'0' {
+            all.len -= 1;
+        }
+        all
     }
-    while len > 1 && digits[len - 1] == b'0' {
-        len -= 1;
+
+    fn write_scientific(&self, out: &mut Vec<u8>) {
+        if self.negative {
+            out.push(b'-');
+        }
+        out.extend_from_slice(&[self.digits[0], b'.']);
+        out.extend_from_slice(if self.len > 1 { &self.digits[1..self.len] } else { b"0" });
     }
-    out.extend_from_slice(&[digits[0], b'.']);
-    out.extend_from_slice(if len > 1 { &digits[1..len] } else { b"0" });
-    out.push(b'E');
-    out.extend_from_slice(itoa::Buffer::new().format(point - 1).as_bytes());
 }
 
 fn write_members(batch: &Batch, fields: &[Entry], out: &mut Vec<u8>) {
