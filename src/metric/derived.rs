@@ -1,5 +1,6 @@
 //! The default metrics derived from events: how many by service and level, the share of errors,
-//! and a histogram of `duration`.
+//! and a histogram of `duration`. A level is that of the event's tier, so the counts are those of
+//! the index's partitions.
 //!
 //! Each worker has a [`Recorder`] with a shard of its own, locked once per batch and by nobody
 //! else but a scrape. Nothing is allocated per event once a service has been seen. Services are
@@ -9,6 +10,7 @@
 use super::exposition::{Family, Kind, Value as Exposed};
 use super::histogram::Histogram;
 use crate::event::{Batch, EventId, FieldId, FieldRef, Value};
+use crate::index::Tier;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -23,8 +25,8 @@ const WINDOW_SLOTS: usize = 30;
 /// … of this many seconds: five minutes.
 const SLOT_SECONDS: u64 = 10;
 
-/// The label values of levels. The last is for events without one: an empty label is none.
-const LEVELS: [&str; 6] = ["ERROR", "WARN", "INFO", "DEBUG", "other", ""];
+/// The label values of [`Tier::ALL`].
+const LEVELS: [&str; Tier::ALL.len()] = ["ERROR", "WARN", "INFO", "DEBUG"];
 const OTHER: &str = "other";
 
 /// All that was derived since the start.
@@ -75,7 +77,6 @@ pub struct Recorder {
     shard: Arc<Mutex<Shard>>,
     service: FieldId,
     service_name: FieldRef,
-    log_level: FieldRef,
     duration: FieldId,
 }
 
@@ -100,7 +101,6 @@ impl Derived {
             shard,
             service: FieldId::intern("service"),
             service_name: FieldRef::path(&["service", "name"]),
-            log_level: FieldRef::path(&["log", "level"]),
             duration: FieldId::intern("duration"),
         }
     }
@@ -168,9 +168,9 @@ impl Recorder {
         for &event in events {
             let at = shard.row(self.service(batch, event), &self.home);
             let row = &mut shard.rows[at];
-            let level = self.level(batch, event);
-            row.levels[level] += 1;
-            row.window.add(seconds, level == 0);
+            let tier = Tier::of_event(batch, event);
+            row.levels[tier as usize] += 1;
+            row.window.add(seconds, tier == Tier::Error);
             if let Some(ms) = batch.get_key(event, self.duration).and_then(number) {
                 row.durations.get_or_insert_default().record_ms(ms);
             }
@@ -184,18 +184,6 @@ impl Recorder {
             value => value,
         };
         value.and_then(|value| batch.as_text(value)).unwrap_or("")
-    }
-
-    /// The place in [`LEVELS`] of `level`, or of `[log][level]` as in ECS.
-    fn level(&self, batch: &Batch, event: EventId) -> usize {
-        let value = match batch.get_key(event, FieldId::LEVEL) {
-            None | Some(Value::Null) => batch.get(event, &self.log_level),
-            value => value,
-        };
-        match value {
-            None | Some(Value::Null) => 5,
-            Some(value) => batch.as_text(value).map_or(4, level_number),
-        }
     }
 }
 
@@ -214,19 +202,6 @@ fn number(value: Value) -> Option<f64> {
         Value::Float(n) => Some(n),
         _ => None,
     }
-}
-
-/// The place in [`LEVELS`] of a level's name, in whatever case. The names are those of syslog,
-/// log4j, Python, .NET, glog and OpenTelemetry.
-fn level_number(name: &str) -> usize {
-    const NAMES: [&[&str]; 4] = [
-        &["error", "err", "fatal", "critical", "crit", "alert", "emerg", "emergency", "panic", "severe"],
-        &["warn", "warning"],
-        &["info", "information", "informational", "notice"],
-        &["debug", "trace", "verbose", "fine", "finer", "finest"],
-    ];
-    let is = |names: &&[&str]| names.iter().any(|n| n.eq_ignore_ascii_case(name));
-    LEVELS[..4].iter().position(|l| *l == name).or_else(|| NAMES.iter().position(is)).unwrap_or(4)
 }
 
 impl Shard {
@@ -401,17 +376,5 @@ mod tests {
         assert!(got.contains("log_events_total{service=\"other\",level=\"INFO\"} 100\n"), "{got}");
         assert_eq!(got.matches("log_events_total{").count(), SERVICES_MAX + 1);
         assert_eq!(got.matches("log_events_total{").count(), got.matches("level=\"INFO\"} 2\n").count() + 1);
-    }
-
-    #[test]
-    fn levels() {
-        let check = |name: &str, want: &str| assert_eq!(LEVELS[level_number(name)], want, "{name}");
-        check("ERROR", "ERROR");
-        check("Warning", "WARN");
-        check("crit", "ERROR");
-        check("notice", "INFO");
-        check("TRACE", "DEBUG");
-        check("audit", "other");
-        check("", "other");
     }
 }
