@@ -11,6 +11,7 @@ pub mod plugin;
 
 // What flows
 pub mod event;
+pub mod grok;
 pub mod regexp;
 
 // The event's journey

@@ -129,12 +129,12 @@ impl Regexp {
                 return Ok(linear.is_match(text.as_bytes()));
             }
         }
-        self.run(text, 0, |_| ()).map(|found| found.is_some())
+        self.with_offsets(text, 0, |_| ()).map(|found| found.is_some())
     }
 
     /// The first match at or behind `start`, which is a character's boundary.
     pub fn find_at(&self, text: &str, start: usize) -> Result<Option<(usize, usize)>, MatchError> {
-        self.run(text, start, |offsets| (offsets[0], offsets[1]))
+        self.with_offsets(text, start, |offsets| (offsets[0], offsets[1]))
     }
 
     /// Matches and fills `slots` with where each group matched; false leaves them cleared.
@@ -145,7 +145,7 @@ impl Regexp {
     /// Like [`Regexp::captures`], for the first match at or behind `start`.
     pub fn captures_at(&self, text: &str, start: usize, slots: &mut Slots) -> Result<bool, MatchError> {
         slots.clear();
-        let found = self.run(text, start, |offsets| {
+        let found = self.with_offsets(text, start, |offsets| {
             slots.extend(offsets.chunks_exact(2).map(|pair| (pair[0] != usize::MAX).then_some((pair[0], pair[1]))));
         })?;
         Ok(found.is_some())
@@ -158,7 +158,7 @@ impl Regexp {
         let (mut count, mut copied, mut at) = (0, 0, 0);
         let length = out.len();
         while at <= text.len() {
-            let found = self.run(text, at, |offsets| {
+            let found = self.with_offsets(text, at, |offsets| {
                 out.push_str(&text[copied..offsets[0]]);
                 self.0.expand(text, offsets, replacement, out);
                 (offsets[0], offsets[1])
@@ -183,7 +183,14 @@ impl Regexp {
         Ok(count)
     }
 
-    fn run<T>(&self, text: &str, start: usize, found: impl FnOnce(&[usize]) -> T) -> Result<Option<T>, MatchError> {
+    /// The offsets of the first match at or behind `start`: pairs of start and end for the whole
+    /// and each group, `usize::MAX` where a group took no part.
+    pub(crate) fn with_offsets<T>(
+        &self,
+        text: &str,
+        start: usize,
+        found: impl FnOnce(&[usize]) -> T,
+    ) -> Result<Option<T>, MatchError> {
         let inner = &*self.0;
         let code = match &inner.ascii {
             Some(code) if text.is_ascii() => code,

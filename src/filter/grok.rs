@@ -1,0 +1,439 @@
+//! The `grok` filter: fields out of text by named patterns, as Logstash's grok filter.
+//!
+//! ```text
+//! filter { grok { match => { "message" => "%{COMBINEDAPACHELOG}" } } }
+//! ```
+//!
+//! A capture becomes a span of the text that it was found in: no byte is copied.
+
+use super::{Filter, Run};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::event::json::write_value;
+use crate::event::{Batch, EventId, FieldRef, Span, Value, joda};
+use crate::grok::{self, GrokError, Kind, Library, Scratch, Set, UNSET};
+use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
+use crate::regexp::{MATCH_LIMIT, MatchError};
+use std::sync::Arc;
+
+pub(super) static SPEC: Spec = Spec {
+    name: "grok",
+    summary: "Cuts text into fields by named patterns.",
+    options: &[
+        Opt::new("break_on_match", Type::Boolean, Some("true"), "Whether the first pattern that matches is the last."),
+        Opt::new(
+            "ecs_compatibility",
+            Type::Enum(&["disabled", "v1", "v8"]),
+            None,
+            "Which pattern set is used: the legacy one (`disabled`) or that with ECS field names; as the pipeline's by default.",
+        ),
+        Opt::new(
+            "keep_empty_captures",
+            Type::Boolean,
+            Some("false"),
+            "Whether captures that took no part in the match, or are empty, are set too.",
+        ),
+        Opt::new(
+            "match",
+            Type::Hash,
+            Some("{}"),
+            "Fields and the pattern (or array of patterns) to match each against.",
+        ),
+        Opt::new(
+            "named_captures_only",
+            Type::Boolean,
+            Some("true"),
+            "Whether only references that name a field are captured; else the others go to fields named as their patterns.",
+        ),
+        Opt::new("overwrite", Type::Array, Some("[]"), "Fields that a capture replaces instead of adding to them."),
+        Opt::new("pattern_definitions", Type::Hash, Some("{}"), "Patterns by name, for this filter."),
+        Opt::new("patterns_dir", Type::Array, Some("[]"), "Folders, files or globs of pattern files."),
+        Opt::new("patterns_files_glob", Type::String, Some("*"), "Which files of those folders are read."),
+        Opt::new(
+            "tag_on_failure",
+            Type::Array,
+            Some("[\"_grokparsefailure\"]"),
+            "Tags for events that no pattern matched.",
+        ),
+        Opt::new(
+            "tag_on_timeout",
+            Type::Array,
+            Some("_groktimeout"),
+            "Tags for events on which a pattern took too long.",
+        ),
+        Opt::new("target", Type::Field, None, "The field under which the captures are put."),
+        Opt::new(
+            "timeout_millis",
+            Type::Number,
+            Some("30000"),
+            "About how long a match may take. It is counted in steps, of which there is a limit in any case.",
+        ),
+        Opt::new(
+            "timeout_scope",
+            Type::Enum(&["pattern", "event"]),
+            Some("pattern"),
+            "Whether `timeout_millis` is for each pattern or for all patterns of an event together.",
+        ),
+    ],
+    examples: &[
+        Example {
+            title: "An access log",
+            config: r#"grok { match => { "message" => "%{IPORHOST:client} %{WORD:verb} %{NOTSPACE:path} %{INT:status:int}" } }"#,
+            given: r#"{"message":"10.0.0.1 GET /index.html 200"}"#,
+            then: r#"{"message":"10.0.0.1 GET /index.html 200","client":"10.0.0.1","verb":"GET","path":"/index.html","status":200}"#,
+        },
+        Example {
+            title: "No match",
+            config: r#"grok { match => { "message" => "%{INT:n}" } }"#,
+            given: r#"{"message":"none"}"#,
+            then: r#"{"message":"none","tags":["_grokparsefailure"]}"#,
+        },
+    ],
+    build: Build::Filter(build),
+};
+
+/// Steps of a match that stand for a millisecond of `timeout_millis`.
+const STEPS_PER_MILLI: f64 = 20_000.0;
+
+struct Grok {
+    plan: Arc<Plan>,
+    scratch: Scratch,
+    rendered: Vec<u8>,
+}
+
+struct Plan {
+    sources: Vec<Source>,
+    break_on_match: bool,
+    keep_empty: bool,
+    tag_on_failure: Vec<String>,
+    tag_on_timeout: Vec<String>,
+}
+
+/// A field, and the patterns to try on it.
+struct Source {
+    field: FieldRef,
+    patterns: Vec<Pattern>,
+}
+
+struct Pattern {
+    grok: grok::Grok,
+    targets: Vec<Target>,
+}
+
+/// Where a capture goes.
+struct Target {
+    field: FieldRef,
+    /// A top-level field, the common case.
+    single: bool,
+    kind: Kind,
+    slot: usize,
+    overwrite: bool,
+}
+
+fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
+    let mut errors = Vec::new();
+    let library = library(options, context, &mut errors);
+    let target = options.str("target");
+    let overwrite = options.strings("overwrite");
+    let compile = grok::Options {
+        named_captures_only: options.bool("named_captures_only", true),
+        match_limit: match_limit(options),
+    };
+    let mut sources: Vec<Source> = Vec::new();
+    for (name, patterns) in pairs(options.get("match"), &mut errors) {
+        let field = match FieldRef::parse(name.as_str().unwrap_or_default()) {
+            Ok(field) => field,
+            Err(error) => {
+                errors.push(Diagnostic::error("C018", name.place, error.to_string()));
+                continue;
+            }
+        };
+        let mut source = Source { field, patterns: Vec::new() };
+        for setting in patterns {
+            let built = setting.as_str().ok_or_else(|| {
+                Diagnostic::error("C013", setting.place, "a pattern must be a text").label("expected a text")
+            });
+            let built = built.and_then(|text| {
+                let grok =
+                    grok::Grok::compile(text, &library, compile).map_err(|error| complain(setting.place, error))?;
+                let targets = targets(&grok, target, &overwrite, setting.place)?;
+                Ok(Pattern { grok, targets })
+            });
+            match built {
+                Ok(pattern) => source.patterns.push(pattern),
+                Err(error) => errors.push(error),
+            }
+        }
+        sources.push(source);
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let tags = |name: &str, default: &str| {
+        if options.has(name) { options.strings(name) } else { vec![default.to_owned()] }
+    };
+    let plan = Plan {
+        sources,
+        break_on_match: options.bool("break_on_match", true),
+        keep_empty: options.bool("keep_empty_captures", false),
+        tag_on_failure: tags("tag_on_failure", "_grokparsefailure"),
+        tag_on_timeout: tags("tag_on_timeout", "_groktimeout"),
+    };
+    Ok(Box::new(Grok { plan: Arc::new(plan), scratch: Scratch::default(), rendered: Vec::new() }))
+}
+
+fn library(options: &Options, context: &Context, errors: &mut Vec<Diagnostic>) -> Library {
+    let ecs = options.str("ecs_compatibility").map_or(context.ecs, |mode| mode != "disabled");
+    let set = if ecs { Set::Ecs } else { Set::Legacy };
+    let glob = options.str("patterns_files_glob").unwrap_or("*");
+    let library = Library::with(set, &options.strings("patterns_dir"), glob);
+    let mut library = library.unwrap_or_else(|error| {
+        errors.push(Diagnostic::error("C025", options.place_of("patterns_dir"), error.to_string()));
+        Library::new(set)
+    });
+    for (name, definition) in options.hash("pattern_definitions") {
+        if let (Some(name), Some(definition)) = (name.as_str(), definition.as_str()) {
+            library.add(name, definition);
+        }
+    }
+    library
+}
+
+fn match_limit(options: &Options) -> u32 {
+    match options.number("timeout_millis") {
+        // Zero turns Logstash's time-out off; ours is never off.
+        Some(millis) if millis > 0.0 => (millis * STEPS_PER_MILLI).min(f64::from(MATCH_LIMIT)) as u32,
+        _ => MATCH_LIMIT,
+    }
+}
+
+/// Field and patterns of `match`: a hash, or an array of fields and patterns in turn, in which a
+/// field may come again.
+fn pairs<'a>(setting: Option<&'a Setting>, errors: &mut Vec<Diagnostic>) -> Vec<(&'a Setting, Vec<&'a Setting>)> {
+    let mut pairs: Vec<(&Setting, Vec<&Setting>)> = Vec::new();
+    let mut add = |name: &'a Setting, patterns: &'a Setting| {
+        let patterns = patterns.elements().iter();
+        match pairs.iter_mut().find(|(n, _)| n.as_str() == name.as_str()) {
+            Some((_, all)) => all.extend(patterns),
+            None => pairs.push((name, patterns.collect())),
+        }
+    };
+    match setting.map(|s| (&s.value, s.place)) {
+        None => {}
+        Some((Literal::Hash(hash), _)) => hash.iter().for_each(|(name, patterns)| add(name, patterns)),
+        Some((Literal::Array(array), place)) => {
+            if array.len() % 2 != 0 {
+                let message = "`match` as an array needs an even number of elements: field, pattern, …";
+                errors.push(Diagnostic::error("C013", place, message));
+            }
+            array.chunks_exact(2).for_each(|pair| add(&pair[0], &pair[1]));
+        }
+        Some((_, place)) => errors.push(Diagnostic::error("C013", place, "`match` must be a hash")),
+    }
+    pairs
+}
+
+fn complain(place: Place, error: GrokError) -> Diagnostic {
+    let diagnostic = Diagnostic::error("C019", place, error.to_string());
+    match error {
+        GrokError::Unknown { near: Some(near), .. } => diagnostic.label(format!("did you mean `%{{{near}}}`?")),
+        GrokError::Unknown { near: None, .. } => {
+            diagnostic.label("define it in `pattern_definitions` or a file of `patterns_dir`")
+        }
+        _ => diagnostic,
+    }
+}
+
+fn targets(
+    grok: &grok::Grok,
+    target: Option<&str>,
+    overwrite: &[String],
+    place: Place,
+) -> Result<Vec<Target>, Diagnostic> {
+    let bracketed = |name: &str| if name.starts_with('[') { name.to_owned() } else { format!("[{name}]") };
+    let target = target.map(bracketed);
+    let make = |capture: &grok::Capture| {
+        let path = match &target {
+            Some(target) => format!("{target}{}", bracketed(&capture.field)),
+            None => capture.field.clone(),
+        };
+        let field = FieldRef::parse(&path).map_err(|e| Diagnostic::error("C018", place, e.to_string()))?;
+        let single = field.steps().len() == 1;
+        let overwrite = overwrite.contains(&capture.field);
+        Ok(Target { field, single, kind: capture.kind, slot: capture.slot, overwrite })
+    };
+    grok.fields().iter().map(make).collect()
+}
+
+impl Filter for Grok {
+    fn run(&mut self, batch: &mut Batch, run: &mut Run) {
+        for &event in run.events {
+            match self.event(batch, event) {
+                Ok(true) => run.matched.push(event),
+                Ok(false) => self.plan.tag_on_failure.iter().for_each(|tag| batch.tag(event, tag)),
+                Err(Timeout) => self.plan.tag_on_timeout.iter().for_each(|tag| batch.tag(event, tag)),
+            }
+        }
+    }
+
+    fn fork(&self) -> Box<dyn Filter> {
+        Box::new(Grok { plan: self.plan.clone(), scratch: Scratch::default(), rendered: Vec::new() })
+    }
+}
+
+/// A pattern took too long.
+struct Timeout;
+
+impl Grok {
+    fn event(&mut self, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
+        let plan = self.plan.clone();
+        let mut matched = false;
+        for source in &plan.sources {
+            if self.source(&plan, source, batch, event)? {
+                matched = true;
+                if plan.break_on_match {
+                    break;
+                }
+            }
+        }
+        Ok(matched)
+    }
+
+    /// Matches a field. Of an array, each element is matched.
+    fn source(&mut self, plan: &Plan, source: &Source, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
+        let value = batch.get(event, &source.field).unwrap_or(Value::Null);
+        let Value::Array(list) = value else {
+            return self.value(plan, source, value, batch, event);
+        };
+        let mut matched = false;
+        for at in 0..list.len() {
+            let element = batch.entries(list)[at].value;
+            matched |= self.value(plan, source, element, batch, event)?;
+        }
+        Ok(matched)
+    }
+
+    fn value(
+        &mut self,
+        plan: &Plan,
+        source: &Source,
+        value: Value,
+        batch: &mut Batch,
+        event: EventId,
+    ) -> Result<bool, Timeout> {
+        let span = match value {
+            Value::Str(span) => span,
+            other => self.render(batch, other),
+        };
+        // Where patterns go on after a match, the last one's result counts.
+        let mut matched = false;
+        for pattern in &source.patterns {
+            match pattern.grok.captures(batch.text(span), &mut self.scratch) {
+                Ok(found) => matched = found,
+                Err(MatchError::Limit) => return Err(Timeout),
+                Err(MatchError::Engine(_)) => return Ok(false),
+            }
+            if matched {
+                self.set(plan, pattern, span, batch, event);
+                if plan.break_on_match {
+                    break;
+                }
+            }
+        }
+        Ok(matched)
+    }
+
+    /// The text of a value that is none, as Ruby's `to_s`.
+    fn render(&mut self, batch: &mut Batch, value: Value) -> Span {
+        self.rendered.clear();
+        match value {
+            Value::Null => {}
+            Value::Time(at) => joda::write_iso8601(at, &mut self.rendered),
+            other => write_value(batch, other, &mut self.rendered),
+        }
+        batch.push_bytes(&self.rendered)
+    }
+
+    fn set(&self, plan: &Plan, pattern: &Pattern, text: Span, batch: &mut Batch, event: EventId) {
+        for target in &pattern.targets {
+            let (start, end) = self.scratch.spans[target.slot];
+            let unset = (start, end) == UNSET;
+            if !plan.keep_empty && (unset || start == end) {
+                continue;
+            }
+            let value = if unset {
+                Value::Null
+            } else {
+                let span = text.slice(start as usize, end as usize);
+                match target.kind {
+                    Kind::Text => Value::Str(span),
+                    Kind::Int => to_i(batch.bytes(span)),
+                    Kind::Float => Value::Float(to_f(batch.bytes(span))),
+                }
+            };
+            let old = match (target.overwrite, target.single) {
+                (true, _) => None,
+                (false, true) => batch.get_key(event, target.field.first()),
+                (false, false) => batch.get(event, &target.field),
+            };
+            match old {
+                None | Some(Value::Null) if target.single => batch.set_key(event, target.field.first(), value),
+                None | Some(Value::Null) => drop(batch.set(event, &target.field, value)),
+                Some(Value::Array(_) | Value::Str(_)) => drop(batch.append(event, &target.field, value)),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Ruby's `to_i`: the digits at the start, however much follows them; 0 without any.
+fn to_i(text: &[u8]) -> Value {
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text.first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (mut value, mut large, mut overflow) = (0u64, 0f64, false);
+    let mut before = b'_';
+    for &byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                let digit = byte - b'0';
+                large = large * 10.0 + f64::from(digit);
+                match value.checked_mul(10).and_then(|v| v.checked_add(u64::from(digit))) {
+                    Some(next) => value = next,
+                    None => overflow = true,
+                }
+            }
+            b'_' if before != b'_' => {}
+            _ => break,
+        }
+        before = byte;
+    }
+    match (overflow, negative) {
+        (false, false) => i64::try_from(value).map_or(Value::Uint(value), Value::Int),
+        (false, true) if value <= 1 << 63 => Value::Int((value as i64).wrapping_neg()),
+        (_, negative) => Value::Float(if negative { -large } else { large }),
+    }
+}
+
+/// Ruby's `to_f`: the number at the start, however much follows it; 0.0 without any.
+fn to_f(text: &[u8]) -> f64 {
+    let text = text.trim_ascii_start();
+    let digits = |from: usize| text[from.min(text.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+    let mut end = sign + digits(sign);
+    if text.get(end) == Some(&b'.') && digits(end + 1) > 0 {
+        end += 1 + digits(end + 1);
+    }
+    if end > sign && matches!(text.get(end), Some(b'e' | b'E')) {
+        let exponent = end + 1 + usize::from(matches!(text.get(end + 1), Some(b'-' | b'+')));
+        if digits(exponent) > 0 {
+            end = exponent + digits(exponent);
+        }
+    }
+    std::str::from_utf8(&text[..end]).ok().and_then(|t| t.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! grok: named patterns, compiled to engines that capture fields out of text.
+//!
+//! Three engines stand behind [`Grok::captures`]: a scanner made of the pattern's literals,
+//! classes and well-known parts (see `scanner.rs`), PCRE2's JIT, and PCRE2 with its limits for
+//! whatever else a pattern may hold. The scanner answers only where its answer is provably the
+//! regular expression's; on any doubt it declines and the text goes to PCRE2. Before that, a
+//! literal that every match must hold sorts out most texts that can't match.
+
+mod library;
+
+pub use library::{Library, Set};
+
+use crate::regexp::{Flags, MATCH_LIMIT, MatchError, Regexp, RegexpError};
+use std::sync::Arc;
+
+/// Why a pattern can't be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GrokError {
+    /// It refers to a pattern that is not there.
+    #[error("pattern %{{{name}}} is not defined")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// A name that is near.
+        near: Option<String>,
+    },
+    /// It refers to itself.
+    #[error("pattern %{{{name}}} refers to itself")]
+    Circular {
+        /// The name.
+        name: String,
+    },
+    /// Its expansion has no end that we want to see.
+    #[error("pattern %{{{name}}} expands to more than a megabyte")]
+    TooLong {
+        /// The name.
+        name: String,
+    },
+    /// The expanded pattern is no regular expression.
+    #[error("cannot compile the pattern: {0}")]
+    Regexp(#[from] RegexpError),
+    /// A pattern file can't be read.
+    #[error("cannot read the pattern files {path}: {cause}")]
+    Files {
+        /// File or glob.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What a capture's text becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Stays text.
+    Text,
+    /// `:int`, as Ruby's `to_i`.
+    Int,
+    /// `:float`, as Ruby's `to_f`.
+    Float,
+}
+
+/// A field that a pattern captures.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Capture {
+    /// The field reference as the pattern gives it.
+    pub field: String,
+    /// What the text becomes.
+    pub kind: Kind,
+    /// Where its span stands in [`Scratch::spans`].
+    pub slot: usize,
+}
+
+/// Options of a pattern.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Capture only references that name a field.
+    pub named_captures_only: bool,
+    /// How many steps a match may take.
+    pub match_limit: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { named_captures_only: true, match_limit: MATCH_LIMIT }
+    }
+}
+
+/// What a match needs and leaves; kept by the caller from text to text.
+#[derive(Default, Debug, Clone)]
+pub struct Scratch {
+    /// Start and end by slot; [`UNSET`] where nothing was captured.
+    pub spans: Vec<(u32, u32)>,
+}
+
+/// The span of a capture that took no part in the match.
+pub const UNSET: (u32, u32) = (u32::MAX, u32::MAX);
+
+/// A compiled pattern; clones share it.
+#[derive(Clone, Debug)]
+pub struct Grok(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    regexp: Regexp,
+    captures: Vec<Capture>,
+    slots: usize,
+}
+
+impl Grok {
+    /// Compiles a pattern with the definitions of a library.
+    pub fn compile(pattern: &str, library: &Library, options: Options) -> Result<Grok, GrokError> {
+        let expanded = library.expand_with(pattern, options.named_captures_only)?;
+        let flags = Flags { dot_all: true, ignore_case: false, match_limit: options.match_limit };
+        let regexp = Regexp::with_flags(&expanded, flags)?;
+        let names: Vec<&str> = regexp.names().iter().skip(1).map(|n| n.as_deref().unwrap_or("")).collect();
+        let captures = captures(&names);
+        let slots = names.len();
+        Ok(Grok(Arc::new(Inner { regexp, captures, slots })))
+    }
+
+    /// The fields that it captures, in the order in which they are set.
+    pub fn fields(&self) -> &[Capture] {
+        &self.0.captures
+    }
+
+    /// Matches the text and leaves the captures' spans in `scratch`.
+    #[inline]
+    pub fn captures(&self, text: &str, scratch: &mut Scratch) -> Result<bool, MatchError> {
+        self.captures_by_regexp(text, scratch)
+    }
+
+    /// PCRE2's answer.
+    pub fn captures_by_regexp(&self, text: &str, scratch: &mut Scratch) -> Result<bool, MatchError> {
+        scratch.clear(self.0.slots);
+        let spans = &mut scratch.spans;
+        let found = self.0.regexp.with_offsets(text, 0, |offsets| {
+            for (span, pair) in spans.iter_mut().zip(offsets[2..].chunks_exact(2)) {
+                // `usize::MAX` becomes `u32::MAX`: UNSET.
+                *span = (pair[0] as u32, pair[1] as u32);
+            }
+        })?;
+        Ok(found.is_some())
+    }
+}
+
+impl Scratch {
+    #[inline]
+    fn clear(&mut self, slots: usize) {
+        self.spans.clear();
+        self.spans.resize(slots, UNSET);
+    }
+}
+
+/// Groups by name, each name at its first group's place, as Ruby's `named_captures` gives them.
+fn captures(names: &[&str]) -> Vec<Capture> {
+    let mut captures = Vec::new();
+    for (first, name) in names.iter().enumerate() {
+        if name.is_empty() || names[..first].contains(name) {
+            continue;
+        }
+        let mut parts = name.split(':');
+        let pattern = parts.next().unwrap_or_default();
+        let field = parts.next().filter(|f| !f.is_empty()).unwrap_or(pattern);
+        let kind = match parts.next() {
+            Some("int") => Kind::Int,
+            Some("float") => Kind::Float,
+            _ => Kind::Text,
+        };
+        for slot in (first..names.len()).filter(|&n| names[n] == *name) {
+            captures.push(Capture { field: field.to_owned(), kind, slot });
+        }
+    }
+    captures
+}
