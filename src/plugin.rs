@@ -160,10 +160,18 @@ const TAGS: Opt = Opt::new("tags", Type::Array, None, "Tags for every event of t
 const ADD_FIELD: Opt =
     Opt::new("add_field", Type::Hash, Some("{}"), "Fields to add; names and values may refer to fields.");
 
+const ECS: Opt = Opt::new(
+    "ecs_compatibility",
+    Type::Enum(&["disabled", "v1", "v8"]),
+    None,
+    "Whether fields are named as in the Elastic Common Schema; without, as `pipeline.ecs_compatibility` says.",
+);
+
 /// Options of every filter besides its own.
 pub const COMMON_FILTER: &[Opt] = &[
     ADD_FIELD,
     Opt::new("add_tag", Type::Array, Some("[]"), "Tags to add when the filter succeeded."),
+    ECS,
     ENABLE_METRIC,
     ID,
     Opt::new("periodic_flush", Type::Boolean, Some("false"), "Whether the filter is flushed at intervals."),
@@ -174,16 +182,18 @@ pub const COMMON_FILTER: &[Opt] = &[
 pub const COMMON_INPUT: &[Opt] = &[
     ADD_FIELD,
     CODEC,
+    ECS,
     ENABLE_METRIC,
     ID,
     TAGS,
     Opt::new("type", Type::String, None, "Sets the field `type` on events that have none."),
 ];
 /// Options of every codec besides its own.
-pub const COMMON_CODEC: &[Opt] = &[ENABLE_METRIC, ID];
+pub const COMMON_CODEC: &[Opt] = &[ECS, ENABLE_METRIC, ID];
 /// Options of every output besides its own.
 pub const COMMON_OUTPUT: &[Opt] = &[
     CODEC,
+    ECS,
     ENABLE_METRIC,
     ID,
     Opt::new("workers", Type::Number, Some("1"), "Accepted for Logstash's sake: outputs run on one thread each."),
@@ -249,6 +259,14 @@ pub struct Context {
     pub data: PathBuf,
     /// Only checking (`-t`): files that are missing are no error, nothing is opened for writing.
     pub check_only: bool,
+}
+
+impl Context {
+    /// The same for one plugin of the pipeline: with its id, and its own `ecs_compatibility`.
+    pub fn plugin(&self, id: &str, options: &Options) -> Context {
+        let ecs = options.str("ecs_compatibility").map_or(self.ecs, |mode| mode != "disabled");
+        Context { id: id.to_owned(), ecs, ..self.clone() }
+    }
 }
 
 impl Options {

@@ -35,9 +35,7 @@ pub fn spec(name: &str) -> Option<&'static Spec> {
 pub fn build(options: &Options, default: &str, context: &Context) -> Built<Codec> {
     let none = Options { place: options.place_of("codec"), ..Options::default() };
     let (name, own, context) = match options.get("codec").map(|s| &s.value) {
-        Some(Literal::Plugin(call)) => {
-            (call.name.as_str(), &call.options, Context { id: call.id.clone(), ..context.clone() })
-        }
+        Some(Literal::Plugin(call)) => (call.name.as_str(), &call.options, context.plugin(&call.id, &call.options)),
         _ => (options.str("codec").unwrap_or(default), &none, context.clone()),
     };
     let name = match name {
