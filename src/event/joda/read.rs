@@ -300,7 +300,7 @@ mod tests {
         check("yyyy-MM-dd HH:mm ZZZ", "2013-07-02 03:04 Europe/Berlin", Some("2013-07-02T01:04:00.000Z"));
         check("yyyy-MM-dd HH:mm z", "2013-07-02 03:04 EST", Some("2013-07-02T07:04:00.000Z"));
         check("HH:mm", "23:59", Some("2016-01-01T23:59:00.000Z"));
-        check("yyyy GG", "0044 BC", Some("-0044-01-01T00:00:00.000Z"));
+        check("YYYY GG", "0044 BC", Some("-0044-01-01T00:00:00.000Z"));
     }
 
     #[test]
