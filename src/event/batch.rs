@@ -1,6 +1,6 @@
 //! A batch: the unit that moves between threads, and the owner of its events' bytes.
 
-use super::{Entry, FieldId, FieldRef, List, Span, Step, Timestamp, Value, field};
+use super::{Entry, FieldId, FieldRef, FieldRefError, List, Span, Step, Timestamp, Value, field};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -171,6 +171,11 @@ impl Batch {
     /// The name of an id used in this batch.
     pub fn name(&self, id: FieldId) -> &str {
         id.name().unwrap_or_else(|| &self.local.names[(id.0 & !field::LOCAL) as usize])
+    }
+
+    /// Parses a field reference that came with the data; its names may be local to this batch.
+    pub fn reference(&mut self, text: &str) -> Result<FieldRef, FieldRefError> {
+        FieldRef::parse_with(text, |name| self.key(name))
     }
 
     // Events

@@ -126,16 +126,21 @@ impl FieldRef {
     /// Parses `name` or `[a][b][0]` as Logstash's strict field reference parser does: brackets
     /// are balanced, without text between or around them; `a.b` is one name.
     pub fn parse(text: &str) -> Result<FieldRef, FieldRefError> {
+        Self::parse_with(text, FieldId::intern)
+    }
+
+    /// The same with another way from names to ids, for references that come with the data.
+    pub(super) fn parse_with(text: &str, mut id: impl FnMut(&str) -> FieldId) -> Result<FieldRef, FieldRefError> {
         let bad = || FieldRefError(text.to_owned());
+        let mut step = |name: &str| Step { key: id(name), index: name.parse().ok() };
         if !text.contains(['[', ']']) {
-            return if text.is_empty() { Err(bad()) } else { Ok(Self::of(text)) };
+            return if text.is_empty() { Err(bad()) } else { Ok(FieldRef { steps: Box::new([step(text)]) }) };
         }
         let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).ok_or_else(bad)?;
-        let steps: Vec<Step> = inner.split("][").map(Step::of).collect();
         if inner.split("][").any(|s| s.is_empty() || s.contains(['[', ']', ','])) {
             return Err(bad());
         }
-        Ok(FieldRef { steps: steps.into() })
+        Ok(FieldRef { steps: inner.split("][").map(step).collect() })
     }
 
     /// A reference to one top-level field, whatever characters its name has.

@@ -14,6 +14,6 @@ mod value;
 
 pub use batch::{Batch, EventId, Frame, Origin};
 pub use field::{FieldId, FieldRef, FieldRefError, NAME_BYTES_MAX, NAMES_MAX, Step};
-pub use sprintf::Template;
+pub use sprintf::{Template, write_value};
 pub use timestamp::Timestamp;
 pub use value::{Entry, List, Span, Value};
