@@ -1,1 +1,3 @@
+//! The integration tests, all in one binary: they drive the program from outside, as its users do.
 
+mod tidy;
