@@ -95,6 +95,41 @@ pub struct Example {
     pub then: &'static str,
 }
 
+/// Which plugins there are. The checker gets it as an argument, so that it names none.
+#[derive(Clone, Copy)]
+pub struct Catalogue {
+    /// The inputs.
+    pub inputs: &'static [&'static Spec],
+    /// The codecs.
+    pub codecs: &'static [&'static Spec],
+    /// The filters.
+    pub filters: &'static [&'static Spec],
+    /// The outputs.
+    pub outputs: &'static [&'static Spec],
+}
+
+impl Catalogue {
+    /// Everything that is built in.
+    pub fn built_in() -> Catalogue {
+        Catalogue {
+            inputs: crate::input::INPUTS,
+            codecs: crate::codec::CODECS,
+            filters: crate::filter::FILTERS,
+            outputs: crate::output::OUTPUTS,
+        }
+    }
+
+    /// The plugins of a kind.
+    pub fn of(&self, kind: Kind) -> &'static [&'static Spec] {
+        match kind {
+            Kind::Input => self.inputs,
+            Kind::Codec => self.codecs,
+            Kind::Filter => self.filters,
+            Kind::Output => self.outputs,
+        }
+    }
+}
+
 /// The constructor, by kind.
 pub enum Build {
     /// An input.

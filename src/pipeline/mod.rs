@@ -3,6 +3,7 @@
 mod ack;
 mod checkpoint;
 mod feed;
+pub mod route;
 
 pub use ack::{Ack, Delivery, Position, Shared, Tracker};
 pub use checkpoint::{CheckpointError, Checkpoints};
