@@ -11,6 +11,7 @@ mod harness;
 mod json;
 mod json_lines;
 mod line;
+mod multiline;
 mod plain;
 mod rubydebug;
 mod text;
@@ -21,7 +22,7 @@ use crate::plugin::{Build, Built, Context, Literal, Opt, Options, Spec, Type};
 
 /// Every codec, in alphabetical order. To add one: write its file, add its line here.
 pub static CODECS: &[&Spec] =
-    &[&dots::SPEC, &json::SPEC, &json_lines::SPEC, &line::SPEC, &plain::SPEC, &rubydebug::SPEC];
+    &[&dots::SPEC, &json::SPEC, &json_lines::SPEC, &line::SPEC, &multiline::SPEC, &plain::SPEC, &rubydebug::SPEC];
 
 /// The codec of a name.
 pub fn spec(name: &str) -> Option<&'static Spec> {

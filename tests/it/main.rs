@@ -1,3 +1,4 @@
 //! The integration tests, all in one binary: they drive the program from outside, as its users do.
 
+mod alloc;
 mod tidy;
