@@ -1,4 +1,6 @@
 //! The integration tests, all in one binary: they drive the program from outside, as its users do.
 
 mod alloc;
+mod program;
+mod shipped;
 mod tidy;

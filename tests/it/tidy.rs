@@ -1,12 +1,11 @@
 //! The style as tests: what ARCHITECTURE.md says is absent is absent, files and functions keep
 //! their sizes, registries agree with their folders, and every page and setting is documented.
 
+use crate::program::run;
 use logboom::plugin::{Kind, Spec};
 use logboom::{codec, filter, input, output};
 use serde_json::Value;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// A file of the tree.
 struct File {
@@ -234,31 +233,6 @@ fn the_page_of_the_plugins_is_what_they_say() {
     assert!(page == want, "docs/plugins.md is not what `logboom docs > docs/plugins.md` prints");
 }
 
-/// Runs the filter sections over events, one JSON object a line, in the real program.
-fn run(filters: &str, given: &str) -> Result<Vec<Value>, String> {
-    let data = tempfile::tempdir().expect("a temporary folder can be made");
-    let pipeline = format!(
-        "input {{ stdin {{ codec => json_lines {{}} }} }}\nfilter {{\n{filters}\n}}\n\
-         output {{ stdout {{ codec => json_lines {{}} }} }}"
-    );
-    let mut program = Command::new(env!("CARGO_BIN_EXE_logboom"))
-        .args(["-w", "1", "--pipeline.ecs_compatibility=disabled", "-e", &pipeline])
-        .arg(format!("--path.data={}", data.path().display()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    // A configuration error ends it before it has read anything: the broken pipe is no news.
-    let _ = program.stdin.take().expect("it has a standard input").write_all(format!("{given}\n").as_bytes());
-    let output = program.wait_with_output().expect("the program ends");
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let lines = output.stdout.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).map_err(|error| error.to_string())).collect()
-}
-
 /// Whether `event` has all that `want` names.
 fn holds(want: &Value, event: &Value) -> bool {
     match (want, event) {
@@ -277,7 +251,10 @@ fn every_example_runs_and_holds() {
             let lines = example.then.lines().filter(|line| !line.trim().is_empty());
             let want: Vec<Value> =
                 lines.map(|line| serde_json::from_str(line).expect("an example's events are JSON")).collect();
-            match run(example.config, example.given.trim()) {
+            let filters = format!("filter {{\n{}\n}}", example.config);
+            let settings = ["--pipeline.ecs_compatibility=disabled"];
+            let given = format!("{}\n", example.given.trim());
+            match run("json_lines {}", &filters, &settings, given.as_bytes()) {
                 Ok(got) if got.len() == want.len() && want.iter().zip(&got).all(|(w, g)| holds(w, g)) => {}
                 Ok(got) => found.push(format!("{}: {}: got {}", spec.name, example.title, Value::from(got))),
                 Err(error) => found.push(format!("{}: {}: {error}", spec.name, example.title)),
