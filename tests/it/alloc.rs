@@ -74,6 +74,7 @@ fn check(name: &str, ecs: bool) {
     let (lines, mut decoder) = (lines(), decoder(name, ecs));
     let (mut batch, mut events): (Batch, Vec<EventId>) = Default::default();
     let (level, address) = (FieldRef::of("level"), FieldRef::path(&["metadata", "ip"]));
+    let mut recorder = logboom::metric::Registry::new().recorder();
     let mut round = || {
         batch.recycle();
         events.clear();
@@ -84,6 +85,7 @@ fn check(name: &str, ecs: bool) {
         let is_error = |&&e: &&EventId| batch.get(e, &level).and_then(|v| batch.as_text(v)) == Some("ERROR");
         let errors = events.iter().filter(is_error).count();
         let addresses = events.iter().filter(|&&e| batch.get(e, &address).is_some()).count();
+        recorder.observe(&batch, &events);
         assert!(events.len() >= 500 && (!name.starts_with("json") || errors > 0 && addresses > 0));
     };
     round();
@@ -92,7 +94,7 @@ fn check(name: &str, ecs: bool) {
 }
 
 #[test]
-fn decoding_a_warm_batch_allocates_nothing() {
+fn decoding_and_counting_a_warm_batch_allocates_nothing() {
     for ecs in [false, true] {
         for name in ["json", "json_lines", "line", "plain"] {
             check(name, ecs);

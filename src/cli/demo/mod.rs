@@ -1,0 +1,3 @@
+//! `logboom demo`.
+
+pub mod feed;
