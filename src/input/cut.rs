@@ -13,6 +13,7 @@ pub(super) const FRAME_BYTES_MAX: usize = 100 << 20;
 pub(super) const TRUNCATED: &str = "_linetruncated";
 
 /// What ends a frame.
+#[derive(Clone)]
 pub(super) struct Delimiter {
     bytes: Box<[u8]>,
     finder: memmem::Finder<'static>,
@@ -63,6 +64,21 @@ impl Cutter {
     /// For frames of `limit` bytes at the most.
     pub fn new(delimiter: Delimiter, limit: usize) -> Cutter {
         Cutter { delimiter, limit, start: 0, searched: 0, skipping: false }
+    }
+
+    /// Goes on in a buffer whose next frame begins at `start`.
+    pub fn restart(&mut self, start: usize, skipping: bool) {
+        (self.start, self.searched, self.skipping) = (start, start, skipping);
+    }
+
+    /// Whether it is inside the dropped rest of a frame that was too long.
+    pub fn skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// What it cuts at.
+    pub fn delimiter(&self) -> &Delimiter {
+        &self.delimiter
     }
 
     /// Where the unfinished frame begins: all before it was cut.

@@ -1,6 +1,7 @@
 //! Receive: inputs read bytes, cut them into frames and hand over batches. One file per input.
 
 mod cut;
+mod file;
 mod generator;
 mod stdin;
 mod stream;
@@ -9,7 +10,7 @@ use crate::pipeline::Feed;
 use crate::plugin::Spec;
 
 /// Every input, in alphabetical order. To add one: write its file, add its line here.
-pub static INPUTS: &[&Spec] = &[&generator::SPEC, &stdin::SPEC];
+pub static INPUTS: &[&Spec] = &[&file::SPEC, &generator::SPEC, &stdin::SPEC];
 
 /// An input, run on a thread of its own.
 pub trait Input: Send {

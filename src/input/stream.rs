@@ -75,7 +75,7 @@ impl<'a> Stream<'a> {
             match read(fd, buffer, wanted.clamp(READ_MIN, READ_MAX)) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
-                Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(e) => return Err(e),
             }
             self.last_read = Instant::now();
@@ -201,16 +201,37 @@ fn ready(fd: BorrowedFd, patience: Duration) -> io::Result<bool> {
 
 /// Appends what one read gives, `max` bytes at the most; 0 at the end of the stream.
 fn read(fd: BorrowedFd, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+    // SAFETY: the pointer and the length describe memory that nobody else uses.
+    append(buffer, max, |at, len| unsafe { libc::read(fd.as_raw_fd(), at, len) })
+}
+
+/// The same from a place in a file, whose own position stays.
+pub(super) fn read_at(fd: BorrowedFd, buffer: &mut Vec<u8>, max: usize, offset: u64) -> io::Result<usize> {
+    let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+    // SAFETY: the pointer and the length describe memory that nobody else uses.
+    append(buffer, max, |at, len| unsafe { libc::pread(fd.as_raw_fd(), at, len, offset) })
+}
+
+/// Lets `call` fill up to `max` bytes behind the buffer's end, without zeroing them first.
+fn append(
+    buffer: &mut Vec<u8>,
+    max: usize,
+    call: impl Fn(*mut libc::c_void, usize) -> libc::ssize_t,
+) -> io::Result<usize> {
     buffer.reserve(max);
-    let spare = &mut buffer.spare_capacity_mut()[..max];
-    // SAFETY: the pointer and the length describe memory of `buffer` that nobody else uses.
-    let n = unsafe { libc::read(fd.as_raw_fd(), spare.as_mut_ptr().cast(), max) };
-    if n < 0 {
-        return Err(io::Error::last_os_error());
+    loop {
+        let spare = &mut buffer.spare_capacity_mut()[..max];
+        let n = call(spare.as_mut_ptr().cast(), max);
+        if n >= 0 {
+            // SAFETY: the kernel has filled `n` bytes behind the old length, within the capacity.
+            unsafe { buffer.set_len(buffer.len() + n as usize) };
+            return Ok(n as usize);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
-    // SAFETY: the kernel has filled `n` bytes behind the old length, within the capacity.
-    unsafe { buffer.set_len(buffer.len() + n as usize) };
-    Ok(n as usize)
 }
 
 #[cfg(test)]
