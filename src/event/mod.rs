@@ -8,6 +8,7 @@ mod batch;
 mod field;
 pub mod joda;
 pub mod json;
+pub mod ruby;
 mod sprintf;
 mod timestamp;
 mod value;

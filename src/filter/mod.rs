@@ -2,6 +2,11 @@
 
 mod grok;
 
+pub mod common;
+mod date;
+mod drop;
+mod json;
+
 use crate::event::{Batch, EventId, Timestamp};
 use crate::plugin::Spec;
 

@@ -1,0 +1,165 @@
+//! Values as Ruby's `to_s` and `inspect` write them, for filters that were Ruby in Logstash.
+
+use super::joda::write_iso8601;
+use super::{Batch, Value};
+
+/// Writes a value as `to_s`: text as it is, floats as `1.0e+20`, arrays and hashes as `inspect`.
+pub fn write_to_s(batch: &Batch, value: Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => {}
+        Value::Str(span) => out.extend_from_slice(batch.bytes(span)),
+        _ => write_inspect(batch, value, out),
+    }
+}
+
+/// Writes a value as `inspect`.
+pub fn write_inspect(batch: &Batch, value: Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"nil"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        Value::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        Value::Float(n) => write_float(n, out),
+        Value::Time(at) => write_iso8601(at, out),
+        Value::Str(span) => write_quoted(batch.text(span), out),
+        Value::Array(list) => {
+            out.push(b'[');
+            for (at, entry) in batch.entries(list).iter().enumerate() {
+                out.extend_from_slice(if at > 0 { b", " } else { b"" });
+                write_inspect(batch, entry.value, out);
+            }
+            out.push(b']');
+        }
+        Value::Object(list) => {
+            out.push(b'{');
+            for (at, entry) in batch.entries(list).iter().enumerate() {
+                out.extend_from_slice(if at > 0 { b", " } else { b"" });
+                write_quoted(batch.name(entry.key), out);
+                out.extend_from_slice(b"=>");
+                write_inspect(batch, entry.value, out);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// Writes a text in double quotes with Ruby's escapes.
+pub fn write_quoted(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let escaped: &[u8] = match c {
+            '"' => b"\\\"",
+            '\\' => b"\\\\",
+            '\n' => b"\\n",
+            '\r' => b"\\r",
+            '\t' => b"\\t",
+            '\x0c' => b"\\f",
+            '\x0b' => b"\\v",
+            '\x08' => b"\\b",
+            '\x07' => b"\\a",
+            '\x1b' => b"\\e",
+            '#' if matches!(chars.peek(), Some('{' | '$' | '@')) => b"\\#",
+            c if c.is_control() => {
+                out.extend_from_slice(format!("\\u{:04X}", c as u32).as_bytes());
+                continue;
+            }
+            c => {
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+        };
+        out.extend_from_slice(escaped);
+    }
+    out.push(b'"');
+}
+
+/// Writes a float: `1.5`, `100000.0`, `1.0e+16`, `1.0e-05`.
+pub fn write_float(n: f64, out: &mut Vec<u8>) {
+    if !n.is_finite() {
+        let text: &[u8] = if n.is_nan() {
+            b"NaN"
+        } else if n > 0.0 {
+            b"Infinity"
+        } else {
+            b"-Infinity"
+        };
+        return out.extend_from_slice(text);
+    }
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(n);
+    let size = n.abs();
+    if n == 0.0 || ((1e-4..1e16).contains(&size) && !text.contains('e')) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    // The shortest digits, and how many of them stand before the point.
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = format!("{whole}{fraction}");
+    let zeros = digits.len() - digits.trim_start_matches('0').len();
+    let point = whole.len() as i32 + exponent.parse::<i32>().unwrap_or(0) - zeros as i32;
+    digits = digits.trim_matches('0').to_owned();
+    if n < 0.0 {
+        out.push(b'-');
+    }
+    if (-3..=16).contains(&point) {
+        if point <= 0 {
+            out.extend_from_slice(b"0.");
+            out.extend(std::iter::repeat_n(b'0', -point as usize));
+            out.extend_from_slice(digits.as_bytes());
+            return;
+        }
+        let point = point as usize;
+        let whole = digits.len().min(point);
+        out.extend_from_slice(&digits.as_bytes()[..whole]);
+        out.extend(std::iter::repeat_n(b'0', point - whole));
+        out.push(b'.');
+        out.extend_from_slice(if whole < digits.len() { &digits.as_bytes()[whole..] } else { b"0" });
+        return;
+    }
+    let rest = if digits.len() > 1 { &digits[1..] } else { "0" };
+    let (sign, exponent) = if point > 0 { ('+', point - 1) } else { ('-', 1 - point) };
+    out.extend_from_slice(format!("{}.{rest}e{sign}{exponent:02}", &digits[..1]).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats() {
+        let check = |n, want: &str| {
+            let mut out = Vec::new();
+            write_float(n, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), want);
+        };
+        check(0.0, "0.0");
+        check(-0.0, "-0.0");
+        check(1.5, "1.5");
+        check(123.0, "123.0");
+        check(2_147_483_648.0, "2147483648.0");
+        check(1e15, "1000000000000000.0");
+        check(9_999_999_999_999_998.0, "9999999999999998.0");
+        check(1e16, "1.0e+16");
+        check(-1.25e20, "-1.25e+20");
+        check(1e100, "1.0e+100");
+        check(0.001, "0.001");
+        check(0.0001, "0.0001");
+        check(0.00012, "0.00012");
+        check(0.00001, "1.0e-05");
+        check(-1.5e-7, "-1.5e-07");
+        check(f64::NAN, "NaN");
+    }
+
+    #[test]
+    fn nested_values() {
+        let mut batch = Batch::new();
+        let span = batch.push_text(r#"{"a":[1,null,"x\"\n#{é"],"b":{"c":1.0}}"#);
+        let value = crate::event::json::Parser::default().parse(&mut batch, span).unwrap();
+        let mut out = Vec::new();
+        write_to_s(&batch, value, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), r#"{"a"=>[1, nil, "x\"\n\#{é"], "b"=>{"c"=>1.0}}"#);
+    }
+}
