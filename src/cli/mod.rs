@@ -1,4 +1,5 @@
 //! (to be written)
 
+pub mod demo;
 pub mod docs;
 pub mod generate;

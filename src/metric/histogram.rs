@@ -46,7 +46,7 @@ impl Histogram {
     /// Counts one duration. One that is negative or not a number is left out.
     #[inline]
     pub fn record_ms(&mut self, ms: f64) {
-        if !(ms >= 0.0) {
+        if ms.is_nan() || ms < 0.0 {
             return;
         }
         let bounded = ms.min(DURATION_MS_MAX);

@@ -60,15 +60,15 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
     out.push(b':');
     out.extend_from_slice(&line.calendar.time);
     put(out, " +0000] \"");
-    put(out, *line.random.weighted(&METHODS));
+    put(out, line.random.weighted(&METHODS));
     out.push(b' ');
-    let path = *line.random.weighted(&PATHS);
+    let path = line.random.weighted(&PATHS);
     put(out, path);
     if path.len() > 1 && path.ends_with(['/', '=']) {
         number(out, line.random.popular(20_000));
     }
     put(out, if line.random.one_in(30) { " HTTP/1.0\" " } else { " HTTP/1.1\" " });
-    let status = *line.random.weighted(&STATUS);
+    let status = line.random.weighted(&STATUS);
     put(out, status);
     out.push(b' ');
     match status {
@@ -77,8 +77,8 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
         _ => number(out, line.random.duration(6_000)),
     }
     put(out, " \"");
-    put(out, *line.random.weighted(&REFERRERS));
+    put(out, line.random.weighted(&REFERRERS));
     put(out, "\" \"");
-    put(out, *line.random.weighted(&AGENTS));
+    put(out, line.random.weighted(&AGENTS));
     put(out, "\"\n");
 }

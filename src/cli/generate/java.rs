@@ -53,16 +53,16 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
     line.calendar.iso(out, b' ');
     out.push(b',');
     padded(out, of_second, 3);
-    let &(level, message) = line.random.weighted(&MESSAGES);
+    let (level, message) = line.random.weighted(&MESSAGES);
     out.push(b' ');
     put(out, level);
     put(out, if level.len() == 4 { "  [" } else { " [" });
-    put(out, *line.random.pick(&THREADS));
+    put(out, line.random.pick(&THREADS));
     number(out, line.random.between(1, 20));
     put(out, "] ");
     put(out, PACKAGE);
     out.push(b'.');
-    put(out, *line.random.pick(&CLASSES));
+    put(out, line.random.pick(&CLASSES));
     put(out, " - ");
     fill(line, message, out);
     out.push(b'\n');
@@ -72,7 +72,7 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
 }
 
 fn trace(line: &mut Line, out: &mut Vec<u8>) {
-    put(out, *line.random.pick(&EXCEPTIONS));
+    put(out, line.random.pick(&EXCEPTIONS));
     out.push(b'\n');
     let frames = line.random.between(4, 20);
     for _ in 0..frames {
@@ -80,7 +80,7 @@ fn trace(line: &mut Line, out: &mut Vec<u8>) {
     }
     if line.random.one_in(3) {
         put(out, "Caused by: ");
-        put(out, *line.random.pick(&EXCEPTIONS));
+        put(out, line.random.pick(&EXCEPTIONS));
         out.push(b'\n');
         (0..3).for_each(|_| frame(line, out));
         put(out, "\t... ");
@@ -91,7 +91,7 @@ fn trace(line: &mut Line, out: &mut Vec<u8>) {
 
 fn frame(line: &mut Line, out: &mut Vec<u8>) {
     put(out, "\tat ");
-    let frame = *line.random.pick(&FRAMES);
+    let frame = line.random.pick(&FRAMES);
     fill(line, frame, out);
     out.push(b'\n');
 }

@@ -61,17 +61,17 @@ impl Random {
 
     /// One of these.
     #[inline]
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len() as u64) as usize]
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
     }
 
     /// One of these, each as often as its weight says.
     #[inline]
-    pub fn weighted<'a, T>(&mut self, of: &'a [(u32, T)]) -> &'a T {
+    pub fn weighted<T: Copy>(&mut self, of: &[(u32, T)]) -> T {
         let total: u64 = of.iter().map(|(weight, _)| *weight as u64).sum();
         let mut at = self.below(total);
-        for (weight, one) in of {
-            match at.checked_sub(*weight as u64) {
+        for &(weight, one) in of {
+            match at.checked_sub(weight as u64) {
                 Some(rest) => at = rest,
                 None => return one,
             }
@@ -118,7 +118,7 @@ mod tests {
             assert!((5..=6).contains(&random.between(5, 6)));
             assert!((1..=9).contains(&random.popular(9)));
             assert!((1..=64 * 300).contains(&random.duration(100)));
-            assert_eq!(*random.weighted(&[(0, 'a'), (1, 'b'), (0, 'c')]), 'b');
+            assert_eq!(random.weighted(&[(0, 'a'), (1, 'b'), (0, 'c')]), 'b');
         }
     }
 }

@@ -6,6 +6,7 @@ use super::random::mix;
 use super::text::{AGENTS, hex, ip, number, padded, put};
 
 /// How often, and what: one row per kind of event.
+#[derive(Clone, Copy)]
 struct Kind {
     level: &'static str,
     services: &'static [&'static str],
@@ -100,7 +101,7 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
     put(out, "Z\",\"level\":\"");
     put(out, kind.level);
     put(out, "\",\"service\":\"");
-    put(out, *line.random.pick(kind.services));
+    put(out, line.random.pick(kind.services));
     put(out, "\",\"traceId\":\"");
     // The first half differs for every number, the second is for the looks.
     hex(out, mix(line.number.wrapping_add(line.key)));
@@ -122,7 +123,7 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
         None => {}
     }
     put(out, ",\"message\":\"");
-    let template = *line.random.pick(kind.messages);
+    let template = line.random.pick(kind.messages);
     message(line, template, user, out);
     out.push(b'"');
     if kind.client {
@@ -131,7 +132,7 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
         // Some clients send no User-Agent.
         if !line.random.one_in(50) {
             put(out, "\",\"userAgent\":\"");
-            put(out, *line.random.weighted(&AGENTS));
+            put(out, line.random.weighted(&AGENTS));
         }
         put(out, "\"}");
     }

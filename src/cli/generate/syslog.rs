@@ -5,10 +5,12 @@ use super::text::{hex, ip, number, put};
 
 const HOSTS: [(u32, &str); 5] = [(4, "web-01"), (4, "web-02"), (3, "db-01"), (2, "bastion"), (1, "mail.example.com")];
 
+type Kind = (u8, &'static str, bool, &'static str);
+
 /// Priority (facility * 8 + severity), program, whether it has a process id, text. `{n}` is a
 /// number, `{p}` a port, `{h}` a hex id, `{a}` an address, `{u}` a user.
 #[rustfmt::skip]
-static KINDS: &[(u32, (u8, &str, bool, &str))] = &[
+static KINDS: &[(u32, Kind)] = &[
     (14, (38, "sshd", true, "Accepted publickey for {u} from {a} port {p} ssh2: RSA SHA256:{h}")),
     (10, (38, "sshd", true, "Failed password for invalid user {u} from {a} port {p} ssh2")),
     (8, (38, "sshd", true, "Failed password for root from {a} port {p} ssh2")),
@@ -34,7 +36,7 @@ const USERS: [&str; 8] = ["admin", "deploy", "tanaka", "suzuki", "oracle", "test
 
 pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
     line.calendar.at(line.at_ms);
-    let &(priority, program, has_pid, text) = line.random.weighted(KINDS);
+    let (priority, program, has_pid, text) = line.random.weighted(KINDS);
     out.push(b'<');
     number(out, priority as u64);
     out.push(b'>');
@@ -48,7 +50,7 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(&line.calendar.time);
     out.push(b' ');
-    put(out, *line.random.weighted(&HOSTS));
+    put(out, line.random.weighted(&HOSTS));
     out.push(b' ');
     put(out, program);
     if has_pid {
@@ -57,7 +59,7 @@ pub(super) fn write(line: &mut Line, out: &mut Vec<u8>) {
         out.push(b']');
     }
     put(out, ": ");
-    let user = *line.random.pick(&USERS);
+    let user = line.random.pick(&USERS);
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         put(out, before);

@@ -40,7 +40,7 @@ pub(super) fn hex(out: &mut Vec<u8>, n: u64) {
 /// Appends an address; some are of the documentation ranges, some private.
 pub(super) fn ip(out: &mut Vec<u8>, random: &mut Random) {
     const NETS: [&str; 6] = ["192.168.1.", "10.0.12.", "203.0.113.", "198.51.100.", "192.0.2.", "172.16.40."];
-    put(out, *random.pick(&NETS));
+    put(out, random.pick(&NETS));
     number(out, random.between(1, 254));
 }
 
