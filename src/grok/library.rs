@@ -45,7 +45,7 @@ static ECS: LazyLock<Patterns> = LazyLock::new(|| {
 });
 
 /// Reads pattern lines, `NAME definition`. In our own files `NAME => a=[b][c], d=` renames the
-/// captures of the definition so far: `%{X:a}` becomes `%{X:[b][c]}`, and `%{X:d}` just `%{X}`.
+/// captures of the definition so far: `%{X:a}` becomes `%{X:[b][c]}`, and `%{X:d}` just `%{X}`; `{X}=[b]` makes `%{X:[b]}` of `%{X}`.
 fn read(text: &str, patterns: &mut Patterns) {
     for line in text.lines() {
         let Some((name, definition)) = split(line) else { continue };
@@ -69,15 +69,17 @@ fn split(line: &str) -> Option<(&str, &str)> {
 fn rename(definition: &str, renames: &str) -> String {
     let mut out = definition.to_owned();
     for (old, new) in renames.split(',').filter_map(|r| r.trim().split_once('=')) {
-        let parts: Vec<&str> = out.split(&format!(":{old}}}")).collect();
-        let new_end = if new.is_empty() { "}".to_owned() } else { format!(":{new}}}") };
-        let renamed = parts.join(&new_end).replace(&format!("(?<{old}>"), &format!("(?<{new}>"));
-        // The captures that carry a type already.
-        let typed = [":int}", ":float}"].iter().fold(renamed, |text, ty| {
-            text.replace(&format!(":{old}{ty}"), &if new.is_empty() { "}".to_owned() } else { format!(":{new}{ty}") })
-        });
-        debug_assert!(typed != out, "BUG: no capture `{old}` in {definition}");
-        out = typed;
+        let renamed = match old.strip_prefix('{') {
+            // A reference that has no field yet.
+            Some(name) => out.replace(&format!("%{{{name}"), &format!("%{{{}:{new}}}", name.trim_end_matches('}'))),
+            None => {
+                let end = if new.is_empty() { "}".to_owned() } else { format!(":{new}}}") };
+                let named = out.replace(&format!(":{old}}}"), &end);
+                named.replace(&format!("(?<{old}>"), &format!("(?<{new}>"))
+            }
+        };
+        debug_assert!(renamed != out, "BUG: no capture `{old}` in {definition}");
+        out = renamed;
     }
     out
 }

@@ -168,6 +168,8 @@ fn captures(names: &[&str]) -> Vec<Capture> {
             _ => Kind::Text,
         };
         for slot in (first..names.len()).filter(|&n| names[n] == *name) {
+            // Logstash converts the first group of a name and leaves the others text.
+            let kind = if slot == first { kind } else { Kind::Text };
             captures.push(Capture { field: field.to_owned(), kind, slot });
         }
     }
