@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md for the house on one page.
 
 pub mod cli;
+pub mod settings;
 
 // What the user writes
 pub mod diagnostic;

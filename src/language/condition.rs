@@ -4,10 +4,11 @@
 use super::DEPTH_MAX;
 use super::ast::{Comparison, Condition, Expression, ExpressionKind, Joiner, Operand, OperandKind};
 use super::check::Checker;
-use super::plan::{Cond, Constant, Order, Pattern};
+use super::plan::{Cond, Constant, Order};
 use crate::diagnostic::{Diagnostic, Place, code};
 use crate::event::FieldRef;
 use crate::plugin::{Literal, Setting};
+use crate::regexp::Regexp;
 
 /// A condition and how deep it nests.
 type Deep = (Cond, usize);
@@ -242,18 +243,17 @@ impl Checker<'_> {
             OperandKind::Text(text) => self.unescape(&text.raw),
             _ => return BAD.0,
         };
-        let pattern = match Pattern::new(&text) {
+        let pattern = match Regexp::new(&text) {
             Ok(pattern) => pattern,
             Err(error) => {
-                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 let mistake = Diagnostic::error(code::PATTERN, right.at.0, "a regular expression can't be read");
-                self.report(mistake.label(reason));
+                self.report(mistake.label(error.message));
                 return BAD.0;
             }
         };
         match left {
             Side::Field(field) => Cond::Match(field, pattern),
-            Side::Constant(Constant::Text(text)) => Cond::Constant(pattern.is_match(&text)),
+            Side::Constant(Constant::Text(text)) => Cond::Constant(pattern.is_match(&text).unwrap_or(false)),
             Side::Bad => BAD.0,
             other => {
                 let message = format!("{} can't be matched: only fields and texts can", name(&other));

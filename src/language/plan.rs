@@ -3,6 +3,7 @@
 
 use crate::event::{FieldId, FieldRef};
 use crate::plugin::Call;
+use crate::regexp::Regexp;
 
 /// A pipeline's plan.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +50,7 @@ pub enum Cond {
     /// `[a] < [b]`
     OrderFields(FieldRef, Order, FieldRef),
     /// `[a] =~ /x/`
-    Match(FieldRef, Pattern),
+    Match(FieldRef, Regexp),
     /// `1 in [a]`
     ConstantInField(Constant, FieldRef),
     /// `[a] in "text"`
@@ -111,25 +112,6 @@ impl Order {
             Order::Greater => Order::Less,
             Order::GreaterOrEqual => Order::LessOrEqual,
         }
-    }
-}
-
-/// The pattern of `=~`: Ruby's, in which `^` and `$` match at every line and `.` at no line's end.
-#[derive(Clone, Debug)]
-pub struct Pattern(regex::Regex);
-
-impl Pattern {
-    /// Compiles a pattern; says what is wrong with it.
-    pub(super) fn new(pattern: &str) -> Result<Pattern, String> {
-        match regex::RegexBuilder::new(pattern).multi_line(true).build() {
-            Ok(regex) => Ok(Pattern(regex)),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// Whether it matches anywhere in a text.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
     }
 }
 

@@ -10,12 +10,18 @@ use std::fmt::{self, Write};
 
 /// A condition that can't be decided: the event is dropped, as in Logstash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot compare {left} with {right}")]
-pub struct CondError {
-    /// What the left value is.
-    pub left: &'static str,
-    /// What the right value is.
-    pub right: &'static str,
+pub enum CondError {
+    /// Two values that have no order.
+    #[error("cannot compare {left} with {right}")]
+    Compare {
+        /// What the left value is.
+        left: &'static str,
+        /// What the right value is.
+        right: &'static str,
+    },
+    /// A regular expression gave no answer within its limit.
+    #[error("cannot match: the regular expression took too many steps on this text")]
+    Match,
 }
 
 /// Splits a selection of events over branches: `parts[i]` gets, in order, those for which the
@@ -59,7 +65,10 @@ pub fn eval(cond: &Cond, batch: &Batch, event: EventId) -> Result<bool, CondErro
         Cond::EqualFields(left, right) => same(batch, get(left), get(right)),
         Cond::Order(field, order, constant) => order.holds(compare_constant(batch, get(field), constant)?),
         Cond::OrderFields(left, order, right) => order.holds(compare(batch, get(left), get(right))?),
-        Cond::Match(field, pattern) => batch.as_text(get(field)).is_some_and(|text| pattern.is_match(text)),
+        Cond::Match(field, pattern) => match batch.as_text(get(field)) {
+            Some(text) => pattern.is_match(text).map_err(|_| CondError::Match)?,
+            None => false,
+        },
         Cond::ConstantInField(constant, field) => match (get(field), constant) {
             (Value::Array(list), _) => batch.entries(list).iter().any(|e| equals(batch, e.value, constant)),
             (Value::Str(span), Constant::Text(text)) => batch.text(span).contains(&**text),
@@ -151,7 +160,7 @@ fn compare_constant(batch: &Batch, value: Value, constant: &Constant) -> Result<
         _ => None,
     };
     let right = if matches!(constant, Constant::Text(_)) { "a text" } else { "a number" };
-    ordering.ok_or(CondError { left: kind(value), right })
+    ordering.ok_or(CondError::Compare { left: kind(value), right })
 }
 
 fn compare(batch: &Batch, left: Value, right: Value) -> Result<Ordering, CondError> {
@@ -163,7 +172,7 @@ fn compare(batch: &Batch, left: Value, right: Value) -> Result<Ordering, CondErr
             _ => number(left).zip(number(right)).and_then(|(a, b)| a.partial_cmp(&b)),
         },
     };
-    ordering.ok_or(CondError { left: kind(left), right: kind(right) })
+    ordering.ok_or(CondError::Compare { left: kind(left), right: kind(right) })
 }
 
 fn whole(value: Value) -> Option<i128> {

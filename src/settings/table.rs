@@ -1,0 +1,356 @@
+//! The table of all settings: one line feeds parsing, messages and the printed reference.
+
+use std::time::Duration;
+
+/// What a setting takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Type {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number from the first to the second.
+    Number(u64, u64),
+    /// `64mb`, `1gb`, or bytes.
+    Bytes,
+    /// `10s`, `50ms`; the duration is what one of a bare number is worth.
+    Time(Duration),
+    /// `90d`, or `never`.
+    Age,
+    /// Any text.
+    Text,
+    /// A file or folder.
+    Path,
+    /// One or several paths or patterns of paths.
+    Paths,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// Texts: a YAML list, or one text with commas.
+    List,
+    /// A port, or a range of which the first free one is taken: `9600-9700`.
+    Ports,
+}
+
+/// What becomes of a setting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// It is used.
+    Used,
+    /// It has no effect here, and nobody will miss it.
+    Harmless,
+    /// It has no effect here, and something may behave otherwise than expected: said at start,
+    /// where it is set to anything but its default.
+    Differs(&'static str),
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Def {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub ty: Type,
+    /// Its default as one would write it; empty where there is none or it is computed.
+    pub default: &'static str,
+    /// What becomes of it.
+    pub effect: Effect,
+    /// Whether `pipelines.yml` may set it for one pipeline.
+    pub pipeline: bool,
+    /// One sentence or two for the reference, the reason of the default included.
+    pub doc: &'static str,
+}
+
+const MILLIS: Type = Type::Time(Duration::from_millis(1));
+const NANOS: Type = Type::Time(Duration::from_nanos(1));
+const ANY: Type = Type::Number(0, u64::MAX);
+
+const fn used(name: &'static str, ty: Type, default: &'static str, doc: &'static str) -> Def {
+    Def { name, ty, default, effect: Effect::Used, pipeline: false, doc }
+}
+
+const fn each(name: &'static str, ty: Type, default: &'static str, doc: &'static str) -> Def {
+    Def { pipeline: true, ..used(name, ty, default, doc) }
+}
+
+const fn harmless(name: &'static str, ty: Type, default: &'static str) -> Def {
+    Def { effect: Effect::Harmless, ..used(name, ty, default, "Of Logstash; has no meaning here.") }
+}
+
+const fn differs(name: &'static str, ty: Type, default: &'static str, why: &'static str) -> Def {
+    Def { effect: Effect::Differs(why), ..used(name, ty, default, why) }
+}
+
+const fn of_pipeline(def: Def) -> Def {
+    Def { pipeline: true, ..def }
+}
+
+const TRUE_FALSE_AUTO: Type = Type::Words(&["auto", "true", "false"]);
+const REQUIRED: Type = Type::Words(&["REQUIRED", "OPTIONAL"]);
+const NO_TLS: &str = "The management API speaks no TLS yet.";
+const NO_AUTH: &str = "The management API asks for no password yet: keep it on the loopback address.";
+const NO_DISK_QUEUE: &str = "There is no disk queue yet.";
+const NO_DEAD_LETTERS: &str =
+    "There is no dead letter queue yet: events that can't be processed are logged and dropped.";
+const NO_RELOAD: &str = "Changed files are not picked up yet: restart to apply them.";
+const NO_SLOWLOG: &str = "There is no slow log yet.";
+const NO_OTEL: &str = "Metrics are not pushed: scrape `/metrics` instead.";
+const NO_KEYSTORE: &str = "There is no keystore: `${NAME}` comes from the environment alone.";
+
+/// Every setting, in alphabetical order.
+pub static SETTINGS: &[Def] = &[
+    harmless("allow_superuser", Type::Boolean, "false"),
+    used(
+        "api.allow_unauthenticated",
+        Type::Boolean,
+        "false",
+        "Whether the management API may listen beyond this machine although it asks for no password.",
+    ),
+    differs("api.auth.basic.password", Type::Text, "", NO_AUTH),
+    harmless("api.auth.basic.password_policy.include.digit", REQUIRED, "REQUIRED"),
+    harmless("api.auth.basic.password_policy.include.lower", REQUIRED, "REQUIRED"),
+    harmless("api.auth.basic.password_policy.include.symbol", REQUIRED, "OPTIONAL"),
+    harmless("api.auth.basic.password_policy.include.upper", REQUIRED, "REQUIRED"),
+    harmless("api.auth.basic.password_policy.length.minimum", ANY, "8"),
+    harmless("api.auth.basic.password_policy.mode", Type::Words(&["WARN", "ERROR"]), "WARN"),
+    differs("api.auth.basic.username", Type::Text, "", NO_AUTH),
+    differs("api.auth.type", Type::Words(&["none", "basic"]), "none", NO_AUTH),
+    used("api.enabled", Type::Boolean, "true", "Whether the management API (metrics, statistics, health) listens."),
+    harmless("api.environment", Type::Text, "production"),
+    used("api.http.host", Type::Text, "127.0.0.1", "The address of the management API."),
+    used("api.http.port", Type::Ports, "9600-9700", "Its port; of a range, the first free one."),
+    differs("api.ssl.enabled", Type::Boolean, "false", NO_TLS),
+    differs("api.ssl.keystore.password", Type::Text, "", NO_TLS),
+    differs("api.ssl.keystore.path", Type::Path, "", NO_TLS),
+    harmless("api.ssl.supported_protocols", Type::List, ""),
+    each("config.debug", Type::Boolean, "false", "Whether the compiled pipeline is logged, at level debug."),
+    differs(
+        "config.field_reference.escape_style",
+        Type::Words(&["none", "percent", "ampersand"]),
+        "none",
+        "Field references know no escapes.",
+    ),
+    differs("config.reload.automatic", Type::Boolean, "false", NO_RELOAD),
+    harmless("config.reload.interval", NANOS, "3s"),
+    each("config.string", Type::Text, "", "The pipeline itself, as text."),
+    each(
+        "config.support_escapes",
+        Type::Boolean,
+        "false",
+        "Whether `\\n`, `\\t`, `\\\"` and so on in texts are read as escapes.",
+    ),
+    used(
+        "config.test_and_exit",
+        Type::Boolean,
+        "false",
+        "Check the configuration, say what is wrong with it, and end.",
+    ),
+    of_pipeline(differs("dead_letter_queue.enable", Type::Boolean, "false", NO_DEAD_LETTERS)),
+    of_pipeline(harmless("dead_letter_queue.flush_check_interval", ANY, "1000")),
+    of_pipeline(harmless("dead_letter_queue.flush_interval", ANY, "5000")),
+    of_pipeline(harmless("dead_letter_queue.max_bytes", Type::Bytes, "1024mb")),
+    of_pipeline(harmless("dead_letter_queue.retain.age", Type::Text, "")),
+    of_pipeline(harmless("dead_letter_queue.storage_policy", Type::Words(&["drop_newer", "drop_older"]), "drop_newer")),
+    harmless("enable-local-plugin-development", Type::Boolean, "false"),
+    used(
+        "index.epoch.bytes",
+        Type::Bytes,
+        "64mb",
+        "How many bytes of events wait at the most before they are made durable: enough for segments that need few merges.",
+    ),
+    used(
+        "index.epoch.interval",
+        MILLIS,
+        "10s",
+        "How long events wait at the most before they are made durable. Until then their source is not acknowledged, so nothing is lost.",
+    ),
+    used(
+        "index.pending.bytes",
+        Type::Bytes,
+        "256mb",
+        "How many bytes of events may wait in all; at that point inputs are held back.",
+    ),
+    used(
+        "index.retention.clock",
+        Type::Words(&["arrival", "event"]),
+        "arrival",
+        "What the age of a partition counts from: `arrival`, the later of its day and its last write; `event`, its day.",
+    ),
+    used("index.retention.debug", Type::Age, "7d", "How long events of level DEBUG and below stay."),
+    used("index.retention.error", Type::Age, "90d", "How long events of level ERROR and above stay."),
+    used("index.retention.info", Type::Age, "14d", "How long events of level INFO stay."),
+    used("index.retention.warn", Type::Age, "30d", "How long events of level WARN stay."),
+    used(
+        "index.text_fields",
+        Type::List,
+        "",
+        "Fields that get a full text index besides `message`, `event.original` and `error.*`.",
+    ),
+    harmless("interactive", Type::Text, ""),
+    harmless("keystore.classname", Type::Text, ""),
+    differs("keystore.file", Type::Path, "", NO_KEYSTORE),
+    used("log.format", Type::Words(&["plain", "json"]), "plain", "How this process writes its own log."),
+    harmless("log.format.json.fix_duplicate_message_fields", Type::Boolean, "true"),
+    used(
+        "log.level",
+        Type::Words(&["fatal", "error", "warn", "info", "debug", "trace"]),
+        "info",
+        "How much this process says of itself, on standard error.",
+    ),
+    of_pipeline(harmless("metric.collect", Type::Boolean, "true")),
+    harmless("monitoring.cluster_uuid", Type::Text, ""),
+    used("node.name", Type::Text, "", "The name of this node in the management API; the host's where not set."),
+    differs("otel.exporter.otlp.certificate", Type::Path, "", NO_OTEL),
+    differs("otel.exporter.otlp.client.certificate", Type::Path, "", NO_OTEL),
+    differs("otel.exporter.otlp.client.key", Type::Path, "", NO_OTEL),
+    harmless("otel.exporter.otlp.endpoint", Type::Text, ""),
+    harmless("otel.exporter.otlp.headers", Type::Text, ""),
+    harmless("otel.exporter.otlp.protocol", Type::Words(&["grpc", "http"]), "grpc"),
+    harmless("otel.metric.export.interval", NANOS, "10s"),
+    differs("otel.metrics.enabled", Type::Boolean, "false", NO_OTEL),
+    harmless("otel.resource.attributes", Type::Text, ""),
+    harmless("otel.service.name", Type::Text, ""),
+    each(
+        "path.config",
+        Type::Paths,
+        "",
+        "The pipeline's files: a file, a folder (all of its files, sorted) or a pattern.",
+    ),
+    used(
+        "path.data",
+        Type::Path,
+        "",
+        "Where the index and the positions of inputs are kept: `$XDG_DATA_HOME/logboom` where not set, else `~/.local/share/logboom`.",
+    ),
+    of_pipeline(harmless("path.dead_letter_queue", Type::Path, "")),
+    differs("path.logs", Type::Path, "", "The log goes to standard error; let the service manager keep it."),
+    differs("path.plugins", Type::List, "", "Plugins are built in; Ruby and Java ones can't be loaded."),
+    of_pipeline(harmless("path.queue", Type::Path, "")),
+    used(
+        "path.settings",
+        Type::Path,
+        "",
+        "The folder that holds `logboom.yml` (else `logstash.yml`) and `pipelines.yml`.",
+    ),
+    each(
+        "pipeline.batch.delay",
+        MILLIS,
+        "50",
+        "How long an input waits at the most for a batch to fill, in milliseconds.",
+    ),
+    of_pipeline(harmless(
+        "pipeline.batch.metrics.sampling_mode",
+        Type::Words(&["disabled", "minimal", "full"]),
+        "minimal",
+    )),
+    of_pipeline(harmless("pipeline.batch.output_chunking.growth_threshold_factor", Type::Number(1, u64::MAX), "1000")),
+    each(
+        "pipeline.batch.size",
+        Type::Number(1, 1_000_000),
+        "1000",
+        "Events in a batch at the most. More than Logstash's 125, since a batch here costs one hand-over and no objects: at 1000 the hand-over vanishes beside the work, and a batch of common lines still fits in a core's cache.",
+    ),
+    harmless("pipeline.buffer.type", Type::Words(&["direct", "heap"]), "heap"),
+    each(
+        "pipeline.ecs_compatibility",
+        Type::Words(&["disabled", "v1", "v8"]),
+        "v8",
+        "Which names plugins give to fields of their own: those of the Elastic Common Schema, or the older ones.",
+    ),
+    each(
+        "pipeline.id",
+        Type::Text,
+        "main",
+        "The pipeline's name in metrics and logs; what was read is remembered under it.",
+    ),
+    each(
+        "pipeline.ordered",
+        TRUE_FALSE_AUTO,
+        "auto",
+        "Whether events keep their order: `auto`, with one worker; `true`, by having only one.",
+    ),
+    of_pipeline(harmless("pipeline.plugin_classloaders", Type::Boolean, "false")),
+    of_pipeline(harmless("pipeline.recoverable", TRUE_FALSE_AUTO, "false")),
+    of_pipeline(harmless("pipeline.reloadable", Type::Boolean, "true")),
+    of_pipeline(differs("pipeline.separate_logs", Type::Boolean, "false", "All pipelines write one log.")),
+    of_pipeline(harmless("pipeline.system", Type::Boolean, "false")),
+    of_pipeline(harmless("pipeline.unsafe_shutdown", Type::Boolean, "false")),
+    each(
+        "pipeline.workers",
+        Type::Number(1, 1024),
+        "",
+        "Threads that decode and filter; as many as cores where not set.",
+    ),
+    of_pipeline(harmless("queue.checkpoint.acks", ANY, "1024")),
+    of_pipeline(harmless("queue.checkpoint.interval", ANY, "1000")),
+    of_pipeline(harmless("queue.checkpoint.retry", Type::Boolean, "true")),
+    of_pipeline(harmless("queue.checkpoint.writes", ANY, "1024")),
+    of_pipeline(harmless("queue.compression", Type::Words(&["none", "speed", "balanced", "size", "disabled"]), "none")),
+    of_pipeline(differs("queue.drain", Type::Boolean, "false", NO_DISK_QUEUE)),
+    of_pipeline(harmless("queue.max_bytes", Type::Bytes, "1024mb")),
+    of_pipeline(harmless("queue.max_events", ANY, "0")),
+    of_pipeline(harmless("queue.page_capacity", Type::Bytes, "64mb")),
+    each(
+        "queue.type",
+        Type::Words(&["memory", "persisted"]),
+        "memory",
+        "Where events wait between inputs and workers; `persisted` is not there yet.",
+    ),
+    used(
+        "search.allow_unauthenticated",
+        Type::Boolean,
+        "false",
+        "Whether the search API may listen beyond this machine although it asks for no password.",
+    ),
+    used(
+        "search.http.host",
+        Type::Text,
+        "127.0.0.1",
+        "The address of the search API, which listens only where something uses the index.",
+    ),
+    used("search.http.port", Type::Ports, "9200", "Its port; of a range, the first free one."),
+    differs("slowlog.threshold.debug", Type::Text, "-1", NO_SLOWLOG),
+    differs("slowlog.threshold.info", Type::Text, "-1", NO_SLOWLOG),
+    differs("slowlog.threshold.trace", Type::Text, "-1", NO_SLOWLOG),
+    differs("slowlog.threshold.warn", Type::Text, "-1", NO_SLOWLOG),
+    harmless("ssl.reload.automatic", Type::Boolean, "false"),
+];
+
+/// Settings of Logstash's extensions and of its cloud: accepted, with a warning.
+pub const FOREIGN_PREFIXES: &[&str] = &["xpack.", "modules", "cloud.", "monitoring.", "var."];
+
+/// A setting by name.
+pub fn find(name: &str) -> Option<&'static Def> {
+    SETTINGS.binary_search_by(|def| def.name.cmp(name)).ok().map(|at| &SETTINGS[at])
+}
+
+impl Type {
+    /// What is expected, for messages.
+    pub fn wanted(self) -> String {
+        match self {
+            Type::Boolean => "`true` or `false`".to_owned(),
+            Type::Number(low, u64::MAX) => format!("a whole number from {low} on"),
+            Type::Number(low, high) => format!("a whole number from {low} to {high}"),
+            Type::Bytes => "a size such as `64mb`".to_owned(),
+            Type::Time(_) => "a time such as `10s` or `50ms`".to_owned(),
+            Type::Age => "a time such as `90d`, or `never`".to_owned(),
+            Type::Text => "a text".to_owned(),
+            Type::Path => "a path".to_owned(),
+            Type::Paths => "a path or a list of paths".to_owned(),
+            Type::Words(words) => format!("one of {}", words.join(", ")),
+            Type::List => "a list".to_owned(),
+            Type::Ports => "a port, or a range such as `9600-9700`".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_sorted_and_documented() {
+        assert!(SETTINGS.is_sorted_by(|a, b| a.name < b.name), "not sorted");
+        for def in SETTINGS {
+            assert!(def.doc.ends_with('.'), "{}: no sentence", def.name);
+            assert!(find(def.name).is_some(), "{}", def.name);
+        }
+    }
+}
