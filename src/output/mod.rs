@@ -1,5 +1,6 @@
 //! Deliver: outputs make events durable somewhere. One file per output.
 
+mod file;
 mod null;
 mod stdout;
 
@@ -7,7 +8,7 @@ use crate::pipeline::Delivery;
 use crate::plugin::Spec;
 
 /// Every output, in alphabetical order. To add one: write its file, add its line here.
-pub static OUTPUTS: &[&Spec] = &[&null::SPEC, &stdout::SPEC];
+pub static OUTPUTS: &[&Spec] = &[&file::SPEC, &null::SPEC, &stdout::SPEC];
 
 /// An output, run on a thread of its own behind a bounded queue.
 pub trait Output: Send {

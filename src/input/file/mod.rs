@@ -18,7 +18,7 @@ mod source;
 mod watch;
 
 use super::{Input, hostname};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, code};
 use crate::event::FieldRef;
 use crate::pipeline::Feed;
 use crate::plugin::{Build, Built, Context, Opt, Options, Setting, Spec, Type};
@@ -210,16 +210,13 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Input>> {
     let log = options.str("file_completed_log_path").map(PathBuf::from);
     if settings.read && settings.action.logs() && log.is_none() {
         let message = "`file_completed_action` logs, but `file_completed_log_path` is not given";
-        wrong.push(Diagnostic::error(BAD_VALUE, options.place_of("file_completed_action"), message));
+        wrong.push(Diagnostic::error(code::VALUE, options.place_of("file_completed_action"), message));
     }
     if !wrong.is_empty() {
         return Err(wrong);
     }
     Ok(Box::new(File { completed: Completed::new(settings.action, log), settings }))
 }
-
-/// The code of values that fit their type but not the option.
-const BAD_VALUE: &str = "C020";
 
 fn settings(options: &Options, context: &Context, wrong: &mut Vec<Diagnostic>) -> Settings {
     let read = options.str("mode") == Some("read");
@@ -272,7 +269,7 @@ fn patterns(options: &Options, wrong: &mut Vec<Diagnostic>) -> Vec<String> {
         let Some(path) = setting.as_str() else { continue };
         if !Path::new(path).is_absolute() {
             let message = format!("the path `{path}` is not absolute");
-            wrong.push(Diagnostic::error(BAD_VALUE, setting.place, message).label("begin it with `/`"));
+            wrong.push(Diagnostic::error(code::VALUE, setting.place, message).label("begin it with `/`"));
             continue;
         }
         for pattern in discover::braces(path) {
@@ -297,7 +294,7 @@ fn check_pattern(pattern: &str, setting: &Setting, wrong: &mut Vec<Diagnostic>) 
     glob::Pattern::new(pattern)
         .map_err(|error| {
             let message = format!("`{pattern}` is no pattern of files: {}", error.msg);
-            wrong.push(Diagnostic::error(BAD_VALUE, setting.place, message));
+            wrong.push(Diagnostic::error(code::VALUE, setting.place, message));
         })
         .ok()
 }
@@ -308,7 +305,7 @@ fn duration(options: &Options, name: &str, unit: Duration, wrong: &mut Vec<Diagn
     let parsed = parse_duration(text, unit);
     if parsed.is_none() {
         let message = format!("`{text}` is no time");
-        let error = Diagnostic::error(BAD_VALUE, options.place_of(name), message);
+        let error = Diagnostic::error(code::VALUE, options.place_of(name), message);
         wrong.push(error.label("a number, or a number with one of ms, s, m, h, d, w"));
     }
     parsed
