@@ -67,6 +67,10 @@ fn values() {
     check(r#"["\u00e9\ud83d\ude00\n\u001b\/"]"#, "[\"é😀\\n\\u001B/\"]");
     check(r#"{"a":1,"b":2,"a":3}"#, r#"{"a":3,"b":2}"#);
     check(r#"{"x":{"a":1,"b":2,"a":3},"y":4}"#, r#"{"x":{"a":3,"b":2},"y":4}"#);
+    check(r#"["\ud800"]"#, "invalid escape sequence");
+    check(r#"["\udc00x"]"#, "invalid escape sequence");
+    check(r#"["\ud800\u0041"]"#, "invalid escape sequence");
+    check(r#"["\u00zz"]"#, "invalid escape sequence");
     check(r#"{"a":1} x"#, "syntax error");
     check("{\"a\":", "syntax error");
     check("\"\u{0}\"", "syntax error");
@@ -259,8 +263,13 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+/// A byte to put into a document: any, or one that means something there.
+fn any_damage() -> impl Strategy<Value = u8> {
+    prop_oneof![any::<u8>(), prop::sample::select(b"-+0123456789.eE\"\\{}[]:, u\n".to_vec())]
+}
+
 fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z@]{0,20}", any::<String>(), "[\"\\\\\n\u{1}é]{0,5}"]
+    prop_oneof!["[a-c@]{0,2}", "[a-z@]{0,20}", any::<String>(), "[\"\\\\\n\u{1}é]{0,5}"]
 }
 
 proptest! {
@@ -283,6 +292,27 @@ proptest! {
         let mut batch = Batch::new();
         let span = push(&mut batch, &out);
         prop_assert_eq!(Parser::default().parse(&mut batch, span), Ok(Value::Float(number)));
+    }
+
+    #[test]
+    fn the_scan_says_what_simd_json_says(
+        document in any_json(),
+        damage in prop::option::of((any::<prop::sample::Index>(), any_damage())),
+    ) {
+        let mut text = document.to_string().into_bytes();
+        if let Some((at, byte)) = damage {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        let (mut batch, mut parser) = (Batch::new(), Parser::default());
+        let span = push(&mut batch, &text);
+        let show = |parsed: Result<Value, JsonError>, batch: &Batch| parsed.map(|v| value(batch, v)).map_err(|e| e.reason);
+        let fast = parser.parse(&mut batch, span);
+        let fast = show(fast, &batch);
+        let again = parser.parse(&mut batch, span);
+        prop_assert_eq!(&show(again, &batch), &fast);
+        let slow = parser.parse_by_tape(&mut batch, span);
+        prop_assert_eq!(fast, show(slow, &batch), "{}", String::from_utf8_lossy(&text));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod names;
 mod parse;
+mod scan;
 mod write;
 
 pub use parse::{DEPTH_MAX, Decoded, JsonError, Parser};

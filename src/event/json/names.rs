@@ -26,14 +26,17 @@ struct Known {
     len: u32,
     words: [u64; 2],
     name: Box<str>,
+    /// The name in quotes as it stands in JSON, where that is no more than 16 bytes …
+    quoted: u128,
+    /// … and a bit for each bit of it; 0 for names that are longer, or written with escapes.
+    mask: u128,
 }
 
 impl Default for Names {
     fn default() -> Names {
         // The first is no name: it stands before the first name of a document, and its
         // comparison fails on every name but the empty one, whose id it has.
-        let first = Known { id: FieldId::EMPTY, next: [0; 2], len: 0, words: [0; 2], name: "".into() };
-        Names { known: vec![first], by_name: FxHashMap::default(), last: 0 }
+        Names { known: vec![Known::new(FieldId::EMPTY, "")], by_name: FxHashMap::default(), last: 0 }
     }
 }
 
@@ -54,11 +57,27 @@ impl Names {
                 return known.id;
             }
         }
-        self.miss(name, words, local)
+        self.miss(name, local)
+    }
+
+    /// The id of the next name, and its length with quotes, if it is one that was guessed; it
+    /// stands at the beginning of `json`, quotes and all, which has 16 bytes at least.
+    #[inline]
+    pub(super) fn guess(&mut self, json: &[u8]) -> Option<(FieldId, usize)> {
+        let window = u128::from_le_bytes(json.get(..16)?.try_into().expect("BUG: sixteen bytes"));
+        for guess in self.known[self.last as usize].next {
+            let known = &self.known[guess as usize];
+            let hit = if known.mask != 0 { window & known.mask == known.quoted } else { known.stands_in(json) };
+            if hit {
+                self.last = guess;
+                return Some((known.id, known.len as usize + 2));
+            }
+        }
+        None
     }
 
     #[cold]
-    fn miss(&mut self, name: &str, words: [u64; 2], local: &mut LocalNames) -> FieldId {
+    fn miss(&mut self, name: &str, local: &mut LocalNames) -> FieldId {
         let at = match self.by_name.get(name) {
             Some(&at) => at,
             None => {
@@ -68,7 +87,7 @@ impl Names {
                     return id;
                 }
                 let at = self.known.len() as u32;
-                self.known.push(Known { id, next: [0; 2], len: name.len() as u32, words, name: name.into() });
+                self.known.push(Known::new(id, name));
                 self.by_name.insert(name.into(), at);
                 at
             }
@@ -81,6 +100,35 @@ impl Names {
 }
 
 impl Known {
+    fn new(id: FieldId, name: &str) -> Known {
+        let quoted = format!("\"{name}\"");
+        let plain = !name.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\');
+        let (mut bytes, mut mask) = ([0; 16], [0; 16]);
+        if plain && quoted.len() <= 16 {
+            bytes[..quoted.len()].copy_from_slice(quoted.as_bytes());
+            mask[..quoted.len()].fill(0xff);
+        }
+        Known {
+            id,
+            next: [0; 2],
+            len: name.len() as u32,
+            words: words(name.as_bytes()),
+            name: name.into(),
+            quoted: u128::from_le_bytes(bytes),
+            mask: u128::from_le_bytes(mask),
+        }
+    }
+
+    /// A name too long for a mask.
+    fn stands_in(&self, json: &[u8]) -> bool {
+        let name = self.name.as_bytes();
+        name.len() > 14
+            && json.get(name.len() + 1) == Some(&b'"')
+            && json[0] == b'"'
+            && &json[1..=name.len()] == name
+            && !name.iter().any(|&b| b < 0x20 || b == b'"' || b == b'\\')
+    }
+
     #[inline]
     fn is(&self, name: &str, words: [u64; 2]) -> bool {
         self.len as usize == name.len() && self.words == words && (name.len() <= SHORT || *self.name == *name)

@@ -1,14 +1,16 @@
-//! Bytes to values: simd-json finds the structure, one pass over its tape fills the batch.
+//! Bytes to values. [`scan`] does it in one pass where the document is as documents are; where it
+//! declines, simd-json finds the structure or the mistake, and a pass over its tape fills the batch.
 //!
 //! simd-json writes texts that it unescapes into the buffer that it parses. A document without
 //! a backslash is therefore parsed where it lies, since nothing will be written; any other is
 //! copied behind the arena first, so that the bytes as read stay whole for [`super::write_event`].
 
 use super::names::Names;
+use super::scan::{Input, Scratch, scan};
 
 use crate::event::batch::Raw;
 use crate::event::{Batch, Entry, EventId, FieldId, List, Span, Timestamp, Value, joda};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use simd_json::tape::Node;
 use simd_json::{Buffers, ErrorType, INPUT_PADDING, StaticNode, Tape};
 
@@ -19,7 +21,7 @@ const ROOM: u32 = 6;
 /// A parser that grew past this on one document gives its memory back.
 const KEEP_BYTES: usize = 1 << 20;
 /// From this many members on, doubled names are looked for by a set.
-const MANY: u32 = 64;
+const MANY: usize = 64;
 
 /// Why bytes are no JSON.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -51,7 +53,7 @@ pub struct Parser {
     /// The lists that are not complete, without the innermost.
     open: Vec<Level>,
     names: Names,
-    seen: FxHashSet<FieldId>,
+    scratch: Scratch,
     text: Vec<u8>,
 }
 
@@ -77,7 +79,7 @@ impl Default for Parser {
             tape: Tape(Vec::new()),
             open: Vec::new(),
             names: Names::default(),
-            seen: FxHashSet::default(),
+            scratch: Scratch::default(),
             text: Vec::new(),
         }
     }
@@ -122,28 +124,75 @@ impl Parser {
         event
     }
 
+    /// As [`Parser::parse`], by simd-json alone: what the laws compare the scan with.
+    #[cfg(test)]
+    pub(super) fn parse_by_tape(&mut self, batch: &mut Batch, span: Span) -> Result<Value, JsonError> {
+        let end = span.range().end + INPUT_PADDING;
+        let (arena, ..) = batch.arenas();
+        arena.resize(arena.len().max(end), b' ');
+        Ok(self.by_tape(batch, span, 0)?.0)
+    }
+
     /// Gives the value and whether the bytes can serve again as the event's.
     fn document(&mut self, batch: &mut Batch, span: Span, room: u32) -> Result<(Value, bool), JsonError> {
-        let bytes = batch.bytes(span);
-        let (escapes, lines) = match memchr::memchr2(b'\\', b'\n', bytes) {
-            None => (false, false),
-            Some(at) => (memchr::memchr(b'\\', &bytes[at..]).is_some(), memchr::memchr(b'\n', bytes).is_some()),
+        let (arena, entries, local) = batch.arenas();
+        let len = span.len as usize;
+        let kept = arena.len();
+        // A document may have to be copied behind the arena.
+        if kept + len + 2 * INPUT_PADDING > u32::MAX as usize {
+            return Err(JsonError { reason: "the batch is full", at: 0 });
+        }
+        let end = span.range().end + INPUT_PADDING;
+        if kept < end {
+            arena.resize(end, b' ');
+        }
+        let input = Input {
+            text: &arena[span.start as usize..end],
+            len,
+            start: span.start,
+            unescaped: arena.len() as u32,
+            entries,
+            names: &mut self.names,
+            local,
+            scratch: &mut self.scratch,
         };
+        let found = scan(input, room);
+        if found.is_some() {
+            arena.extend_from_slice(&self.scratch.unescaped);
+        }
+        let made = match found {
+            Some(found) => Ok((found.value, found.once && !found.lines)),
+            None => self.by_tape(batch, span, room),
+        };
+        if len > KEEP_BYTES {
+            self.forget();
+        }
+        made
+    }
+
+    /// Gives memory back.
+    fn forget(&mut self) {
+        self.buffers = Buffers::with_max_depth(1024, DEPTH_MAX);
+        self.tape = Tape(Vec::new());
+        self.open = Vec::new();
+        self.scratch = Scratch::default();
+    }
+
+    /// What [`scan`] declined.
+    #[cold]
+    fn by_tape(&mut self, batch: &mut Batch, span: Span, room: u32) -> Result<(Value, bool), JsonError> {
+        let bytes = batch.bytes(span);
+        let escapes = memchr::memchr(b'\\', bytes).is_some();
+        let lines = memchr::memchr(b'\n', bytes).is_some();
         let (arena, entries, local) = batch.arenas();
         let len = span.len as usize;
         let kept = arena.len();
         let start = if escapes { kept } else { span.start as usize };
-        if start.max(kept) + len + 2 * INPUT_PADDING > u32::MAX as usize {
-            return Err(JsonError { reason: "the batch is full", at: 0 });
-        }
         if escapes {
             arena.reserve(len + INPUT_PADDING);
             arena.extend_from_within(span.range());
-        }
-        if arena.len() < start + len + INPUT_PADDING {
             arena.resize(start + len + INPUT_PADDING, b' ');
         }
-
         let address = arena.as_ptr() as usize;
         let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
         let padded = &mut arena[start..start + len + INPUT_PADDING];
@@ -152,17 +201,13 @@ impl Parser {
             Ok(()) => {
                 self.names.begin();
                 let mut pass = Pass { address, entries, names: &mut self.names, local, open: &mut self.open };
-                Ok(pass.run(&tape.0, room, &mut self.seen))
+                Ok(pass.run(&tape.0, room, &mut self.scratch.seen))
             }
             Err(error) => Err(JsonError { reason: reason(error.error()), at: error.index() }),
         };
         self.tape = tape.reset();
         if escapes {
             arena.truncate(if made.is_ok() { kept + len } else { kept });
-        }
-        if len > KEEP_BYTES {
-            self.buffers = Buffers::with_max_depth(1024, DEPTH_MAX);
-            self.tape = Tape(Vec::new());
         }
         made.map(|(value, once)| (value, once && !lines))
     }
@@ -318,41 +363,9 @@ impl Pass<'_> {
         if !level.doubled {
             return None;
         }
-        let list = self.keep_last(level, seen)?;
+        let len = keep_last(&mut self.entries[level.start as usize..level.end as usize], seen)?;
         *once = false;
-        Some(list)
-    }
-
-    /// Of entries with the same name the last value stays, at the place of the first, as in a
-    /// hash of Ruby or Java.
-    #[cold]
-    fn keep_last(&mut self, level: &Level, seen: &mut FxHashSet<FieldId>) -> Option<List> {
-        let entries = &mut self.entries[level.start as usize..level.end as usize];
-        let doubled = if level.end - level.start < MANY {
-            entries.iter().enumerate().any(|(at, e)| entries[..at].iter().any(|before| before.key == e.key))
-        } else {
-            seen.clear();
-            !entries.iter().all(|e| seen.insert(e.key))
-        };
-        if !doubled {
-            return None;
-        }
-        let mut places = rustc_hash::FxHashMap::default();
-        let mut len = 0;
-        for at in 0..entries.len() {
-            let entry = entries[at];
-            match places.entry(entry.key) {
-                std::collections::hash_map::Entry::Occupied(place) => {
-                    entries[*place.get() as usize].value = entry.value;
-                }
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    entries[len as usize] = entry;
-                    place.insert(len);
-                    len += 1;
-                }
-            }
-        }
-        Some(List { start: level.start, len })
+        Some(List { start: level.start, len: len as u32 })
     }
 
     #[inline]
@@ -369,6 +382,34 @@ impl Pass<'_> {
             Node::Object { .. } | Node::Array { .. } => unreachable!("BUG: a list among leaves"),
         }
     }
+}
+
+/// Of entries with the same name the last value stays, at the place of the first, as in a hash of
+/// Ruby or Java. Gives their number if it is less than before.
+#[cold]
+pub(super) fn keep_last(entries: &mut [Entry], seen: &mut FxHashSet<FieldId>) -> Option<usize> {
+    let doubled = if entries.len() < MANY {
+        entries.iter().enumerate().any(|(at, e)| entries[..at].iter().any(|before| before.key == e.key))
+    } else {
+        seen.clear();
+        !entries.iter().all(|e| seen.insert(e.key))
+    };
+    if !doubled {
+        return None;
+    }
+    let mut places = FxHashMap::default();
+    let mut len = 0;
+    for at in 0..entries.len() {
+        let entry = entries[at];
+        let place = *places.entry(entry.key).or_insert(len);
+        if place == len {
+            entries[len] = entry;
+            len += 1;
+        } else {
+            entries[place].value = entry.value;
+        }
+    }
+    Some(len)
 }
 
 fn reason(error: &ErrorType) -> &'static str {
