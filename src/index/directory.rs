@@ -46,10 +46,6 @@ impl PackFile {
         Arc::new(PackFile { name, disk, bytes: OnceLock::new(), unwanted: AtomicBool::new(false) })
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The manifest does not name the file any more, durably: it goes with its last reader.
     pub(super) fn unwant(&self) {
         self.unwanted.store(true, Ordering::Release);

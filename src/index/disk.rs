@@ -7,6 +7,8 @@ use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tantivy::directory::OwnedBytes;
 
 /// A folder.
@@ -27,6 +29,8 @@ pub(super) trait Disk: Debug + Send + Sync + 'static {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes names durable.
     fn sync_names(&self) -> io::Result<()>;
+    /// How many syncs were done so far.
+    fn syncs(&self) -> u64;
 }
 
 /// A file being written.
@@ -39,21 +43,24 @@ pub(super) trait DiskFile: Write + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    syncs: Arc<AtomicU64>,
 }
 
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Folder {
-        Folder { path }
+        Folder { path, syncs: Arc::default() }
     }
 }
 
 impl Disk for Folder {
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(self.path.join(name))?))
+        let file = OpenOptions::new().write(true).create_new(true).open(self.path.join(name))?;
+        Ok(Box::new(RealFile { file, syncs: self.syncs.clone() }))
     }
 
     fn append(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().append(true).open(self.path.join(name))?))
+        let file = OpenOptions::new().append(true).open(self.path.join(name))?;
+        Ok(Box::new(RealFile { file, syncs: self.syncs.clone() }))
     }
 
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
@@ -92,13 +99,34 @@ impl Disk for Folder {
     }
 
     fn sync_names(&self) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
         File::open(&self.path)?.sync_all()
+    }
+
+    fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
     }
 }
 
-impl DiskFile for File {
+struct RealFile {
+    file: File,
+    syncs: Arc<AtomicU64>,
+}
+
+impl Write for RealFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl DiskFile for RealFile {
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.file.sync_data()
     }
 }
 
@@ -121,7 +149,6 @@ pub(super) mod losing {
     use super::*;
     use parking_lot::Mutex;
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     #[derive(Clone, Default, Debug)]
     struct Inode {
@@ -155,10 +182,6 @@ pub(super) mod losing {
         pub fn stop_after(&self, syncs: u64) {
             let mut state = self.0.lock();
             state.syncs_max = Some(state.syncs + syncs);
-        }
-
-        pub fn syncs(&self) -> u64 {
-            self.0.lock().syncs
         }
 
         pub fn set_full(&self, full: bool) {
@@ -251,6 +274,10 @@ pub(super) mod losing {
             state.durable_names = state.names.clone();
             state.syncs += 1;
             Ok(())
+        }
+
+        fn syncs(&self) -> u64 {
+            self.0.lock().syncs
         }
     }
 
