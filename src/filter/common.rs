@@ -31,6 +31,14 @@ impl Name {
         FieldRef::parse(text).map_or(Name::Bad, Name::Fixed)
     }
 
+    /// The reference of a name that is the same for all events.
+    pub fn fixed(&self) -> Option<&FieldRef> {
+        match self {
+            Name::Fixed(field) => Some(field),
+            _ => None,
+        }
+    }
+
     /// The reference for an event; `None` where it is none.
     pub fn resolve(&self, batch: &mut Batch, event: EventId, scratch: &mut Vec<u8>) -> Option<Cow<'_, FieldRef>> {
         match self {

@@ -6,7 +6,7 @@
 
 use super::common::{Name, set};
 use super::{Filter, Run};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, code};
 use crate::event::joda::{Format, Zone, parse_casual};
 use crate::event::{Batch, EventId, FieldRef, Template, Timestamp, Value};
 use crate::plugin::{Build, Built, Context, Example, Opt, Options, Spec, Type};
@@ -101,7 +101,7 @@ fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
     let mut wrong = Vec::new();
     if settings.len() < 2 {
         let message = "`match` needs a field and at least one format";
-        wrong.push(Diagnostic::error("C050", place, message).label("such as [\"time\", \"ISO8601\"]"));
+        wrong.push(Diagnostic::error(code::VALUE, place, message).label("such as [\"time\", \"ISO8601\"]"));
     }
     let locale = options.str("locale").unwrap_or("en");
     let mut formats = Vec::new();
@@ -115,7 +115,7 @@ fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
                 Ok(format) => formats.push(Kind::Joda(format)),
                 Err(error) => {
                     let message = format!("cannot read the date format `{pattern}`: {error}");
-                    wrong.push(Diagnostic::error("C051", setting.place, message));
+                    wrong.push(Diagnostic::error(code::PATTERN, setting.place, message));
                 }
             },
         }
@@ -126,7 +126,7 @@ fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
         Some(text) => Where::Fixed(Zone::parse(text).unwrap_or_else(|| {
             let message = format!("unknown time zone `{text}`");
             let note = "zones have names such as `Europe/Berlin` and `UTC`, or are offsets such as `+02:00`";
-            wrong.push(Diagnostic::error("C052", options.place_of("timezone"), message).note(note));
+            wrong.push(Diagnostic::error(code::VALUE, options.place_of("timezone"), message).note(note));
             Zone::UTC
         })),
     };
@@ -358,14 +358,14 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        let check = |settings: &str, code: &str| {
+        let check = |settings: &str, want: &str| {
             let context = crate::filter::common::tests::context();
             let found = build(&options(settings), &context).err().expect("it is wrong");
-            assert_eq!(found[0].code, code, "{settings}");
+            assert_eq!(found[0].code, want, "{settings}");
         };
-        check(r#"{"match":["t"]}"#, "C050");
-        check(r#"{}"#, "C050");
-        check(r#"{"match":["t","yyyy-bb"]}"#, "C051");
-        check(r#"{"match":["t","ISO8601"],"timezone":"Nowhere/Land"}"#, "C052");
+        check(r#"{"match":["t"]}"#, code::VALUE);
+        check(r#"{}"#, code::VALUE);
+        check(r#"{"match":["t","yyyy-bb"]}"#, code::PATTERN);
+        check(r#"{"match":["t","ISO8601"],"timezone":"Nowhere/Land"}"#, code::VALUE);
     }
 }
