@@ -1,6 +1,7 @@
-//! What is wrong with a configuration, and where; the only file that knows the rendering library.
+//! What is wrong with a configuration, and where; how that is drawn, and the list of codes.
 
 use std::ops::Range;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A range of bytes in one of the files that make up a configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -140,5 +141,197 @@ pub mod code {
         FILE "C025";
         /// Warning: a setting that has no effect here.
         UNUSED "C026";
+    }
+}
+
+/// Draws diagnostics, the picture of each behind the other:
+///
+/// ```text
+/// error[C014]: unknown setting `matches` for filter `grok`
+///   ┌─ pipelines/nginx.conf:7:5
+/// 7 │     matches => { "message" => "%{COMBINEDAPACHELOG}" }
+///   │     ^^^^^^^ did you mean `match`?
+///   = `grok` takes: break_on_match, match, overwrite, …
+/// ```
+///
+/// Columns count characters, from 1 on; carets stand under what they mean also behind wide
+/// characters. `colour`: whether the terminal is told to colour it.
+pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> String {
+    let mut out = String::new();
+    for (at, diagnostic) in diagnostics.iter().enumerate() {
+        if at > 0 {
+            out.push('\n');
+        }
+        diagnostic.draw(sources, &Paint { colour }, &mut out);
+    }
+    out
+}
+
+impl Diagnostic {
+    fn draw(&self, sources: &Sources, paint: &Paint, out: &mut String) {
+        let (word, strong) = match self.severity {
+            Severity::Error => ("error", Paint::RED),
+            Severity::Warning => ("warning", Paint::YELLOW),
+        };
+        out.push_str(&paint.with(strong, &format!("{word}[{}]", self.code)));
+        out.push_str(&format!(": {}\n", self.message));
+        let mut indent = 1;
+        if let Some((name, text)) = sources.files.get(self.place.file as usize) {
+            let line = Line::of(text, self.place);
+            indent = line.number.to_string().len();
+            let gutter = |margin: &str, sign: &str| paint.with(Paint::BLUE, &format!("{margin:>indent$} {sign}"));
+            let shown = Excerpt::of(&line);
+            let carets = paint.with(strong, format!("{} {}", "^".repeat(shown.width), self.label).trim_end());
+            out.push_str(&format!("{} {name}:{}:{}\n", gutter("", "┌─"), line.number, line.column));
+            out.push_str(format!("{} {}", gutter(&line.number.to_string(), "│"), shown.text).trim_end());
+            out.push_str(&format!("\n{} {}{carets}\n", gutter("", "│"), " ".repeat(shown.before)));
+        } else if !self.label.is_empty() {
+            out.push_str(&format!("  {}\n", self.label));
+        }
+        for line in self.note.iter().flat_map(|note| note.lines()) {
+            out.push_str(&format!("{} {line}\n", paint.with(Paint::BLUE, &format!("{:indent$} =", ""))));
+        }
+    }
+}
+
+/// The line in which a place begins.
+struct Line<'t> {
+    /// Counted from 1 on.
+    number: usize,
+    /// Counted in characters, from 1 on.
+    column: usize,
+    text: &'t str,
+    /// The place within the text, cut at the end of the line.
+    range: Range<usize>,
+}
+
+impl<'t> Line<'t> {
+    fn of(text: &'t str, place: Place) -> Line<'t> {
+        let begin = text.floor_char_boundary(place.start as usize);
+        let end = text.floor_char_boundary(place.end as usize).max(begin);
+        let start = text[..begin].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[start..].lines().next().unwrap_or_default();
+        let within = |at: usize| (at - start).min(line.len());
+        Line {
+            number: text[..begin].matches('\n').count() + 1,
+            column: text[start..begin].chars().count() + 1,
+            text: line,
+            range: within(begin)..within(end),
+        }
+    }
+}
+
+/// What is shown of a line: a long one is cut around the place.
+struct Excerpt {
+    text: String,
+    /// Columns of the screen before the place.
+    before: usize,
+    /// Columns of the screen that the place takes, at least one.
+    width: usize,
+}
+
+impl Excerpt {
+    /// Columns before the place in a line that is cut.
+    const BEFORE_MAX: usize = 60;
+    /// Columns in all.
+    const COLUMNS_MAX: usize = 140;
+
+    fn of(line: &Line<'_>) -> Excerpt {
+        let (head, rest) = line.text.split_at(line.range.start);
+        let (marked, tail) = rest.split_at(line.range.len());
+        let (mut head, marked, tail) = (clean(head), clean(marked), clean(tail));
+        if head.width() + marked.width() + tail.width() > Self::COLUMNS_MAX && head.width() > Self::BEFORE_MAX {
+            let skip = head.width() - Self::BEFORE_MAX;
+            let mut skipped = 0;
+            let kept = head.chars().skip_while(|c| {
+                skipped += c.width().unwrap_or(0);
+                skipped <= skip
+            });
+            head = format!("…{}", kept.collect::<String>());
+        }
+        let before = head.width();
+        let mut text = format!("{head}{marked}{tail}");
+        let mut columns = 0;
+        let cut = text.char_indices().find(|(_, c)| {
+            columns += c.width().unwrap_or(0);
+            columns > Self::COLUMNS_MAX
+        });
+        if let Some((at, _)) = cut {
+            text.truncate(at);
+            text.push('…');
+        }
+        let width = marked.width().min(text.width().saturating_sub(before)).max(1);
+        Excerpt { text, before, width }
+    }
+}
+
+/// Text for a terminal: tabs as blanks, and nothing that would steer it.
+fn clean(text: &str) -> String {
+    text.replace('\t', "    ").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Colours, where they are wanted.
+struct Paint {
+    colour: bool,
+}
+
+impl Paint {
+    const RED: &'static str = "1;31";
+    const YELLOW: &'static str = "1;33";
+    const BLUE: &'static str = "1;34";
+
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(text: &str, part: &str, label: &str) -> String {
+        let start = text.find(part).unwrap();
+        let place = Place { file: 0, start: start as u32, end: (start + part.len()) as u32 };
+        let sources = Sources { files: vec![("a.conf".to_owned(), text.to_owned())] };
+        render(&[Diagnostic::error("C014", place, "a mistake").label(label)], &sources, false)
+    }
+
+    #[test]
+    fn carets_stand_under_what_they_mean() {
+        let check = |text: &str, part: &str, want: &str| {
+            assert_eq!(picture(text, part, "here"), format!("error[C014]: a mistake\n{want}"), "{text}");
+        };
+        check("ab cd ef", "cd", "  ┌─ a.conf:1:4\n1 │ ab cd ef\n  │    ^^ here\n");
+        check("x\n  \"失敗\" cd\n", "cd", "  ┌─ a.conf:2:8\n2 │   \"失敗\" cd\n  │          ^^ here\n");
+        check("\"失敗\" cd", "失敗", "  ┌─ a.conf:1:2\n1 │ \"失敗\" cd\n  │  ^^^^ here\n");
+        check("\tcd", "cd", "  ┌─ a.conf:1:2\n1 │     cd\n  │     ^^ here\n");
+        check("ab\r\ncd", "ab\r\ncd", "  ┌─ a.conf:1:1\n1 │ ab\n  │ ^^ here\n");
+        check("a\x1bb", "b", "  ┌─ a.conf:1:3\n1 │ a\u{fffd}b\n  │   ^ here\n");
+    }
+
+    #[test]
+    fn the_end_of_a_text_and_no_text_at_all_are_places_too() {
+        let at_end = Diagnostic::error("C001", Place { file: 0, start: 2, end: 2 }, "m").note("one\ntwo").warning();
+        let sources = Sources { files: vec![("a".to_owned(), "x\n".to_owned())] };
+        let want = "warning[C001]: m\n  ┌─ a:2:1\n2 │\n  │ ^\n  = one\n  = two\n";
+        assert_eq!(render(std::slice::from_ref(&at_end), &sources, false), want);
+        assert_eq!(render(&[at_end], &Sources::default(), false), "warning[C001]: m\n  = one\n  = two\n");
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let long = format!("{}HERE{}", "a ".repeat(5000), " b".repeat(5000));
+        let picture = picture(&long, "HERE", "");
+        let lines: Vec<&str> = picture.lines().collect();
+        assert_eq!(lines[1], "  ┌─ a.conf:1:10001");
+        assert!(lines[2].width() < 150 && lines[2].contains("HERE"));
+        assert_eq!(lines[2].split("HERE").next().unwrap().width(), lines[3].find('^').unwrap() - 2);
+    }
+
+    #[test]
+    fn colours_come_on_demand() {
+        let sources = Sources::default();
+        let picture = render(&[Diagnostic::error("C001", Place::default(), "m")], &sources, true);
+        assert_eq!(picture, "\x1b[1;31merror[C001]\x1b[0m: m\n");
     }
 }

@@ -93,7 +93,7 @@ fn big_libraries_have_one_home() {
     check("axum::", &["src/api/"]);
     check("simd_json::", &["src/event/json"]);
     check("pcre2::", &["src/regexp"]);
-    check("ariadne::", &["src/diagnostic.rs"]);
+    check("unicode_width::", &["src/diagnostic.rs"]);
     check("serde_yaml_ng::", &["src/settings"]);
     check("hdrhistogram::", &["src/metric/"]);
 }
