@@ -117,3 +117,61 @@ impl<W: Write + Send> Output for Stdout<W> {
         self.flush();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Batch, EventId};
+    use crate::pipeline::{Ack, Shared, Tracker};
+    use std::sync::Arc;
+
+    struct Numbers;
+
+    impl Encoder for Numbers {
+        fn encode(&mut self, _batch: &Batch, event: EventId, out: &mut Vec<u8>) {
+            out.extend_from_slice(format!("{event}\n").as_bytes());
+        }
+    }
+
+    /// Takes three bytes at a time and fails as told in between.
+    struct Slow(Vec<u8>, Vec<i32>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some(error) = self.1.pop() {
+                return Err(io::Error::from_raw_os_error(error));
+            }
+            let n = bytes.len().min(3);
+            self.0.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn play(errors: &[i32]) -> (String, bool, bool) {
+        let out = Slow(Vec::new(), errors.to_vec());
+        let (encoder, buffer) = (Box::new(Numbers), Vec::new());
+        let mut stdout = Stdout { out, encoder, buffer, pending: Vec::new(), closed: false, stop: || {} };
+        let tracker = Arc::new(Tracker::default());
+        let ack = Ack::new(tracker.clone(), tracker.issue(Vec::new()));
+        let mut batch = Batch::new();
+        let events = (0..12).map(|_| batch.new_event()).collect();
+        stdout.write(Delivery::new(Shared::new(batch, None), events, ack.clone()));
+        ack.done();
+        assert_eq!(tracker.ready(), 0, "nothing was written yet");
+        stdout.flush();
+        stdout.close();
+        (String::from_utf8(stdout.out.0).unwrap(), tracker.ready() == 1, stdout.closed)
+    }
+
+    #[test]
+    fn events_are_done_once_they_are_written() {
+        let all: String = (0..12).map(|n| format!("{n}\n")).collect();
+        assert_eq!(play(&[]), (all.clone(), true, false));
+        assert_eq!(play(&[libc::EAGAIN, libc::ENOSPC, libc::EINTR]), (all, true, false), "a full disk is waited for");
+        assert_eq!(play(&[libc::EPIPE]), (String::new(), false, true), "a closed pipe is the end");
+    }
+}

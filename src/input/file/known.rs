@@ -110,13 +110,21 @@ impl Known {
         self.sincedb.remove(&id.inode).filter(|&offset| offset <= size)
     }
 
-    /// Files that have another name now, outside of the patterns: the names at which they lie, in
-    /// the folders in which they were.
+    /// Files that have another name now, outside of the patterns, and more to read: the names at
+    /// which they lie.
     pub fn renamed(&self) -> Vec<(Id, PathBuf)> {
-        let mut folders: FxHashMap<PathBuf, Vec<Id>> = FxHashMap::default();
-        for (&id, mark) in self.marks.iter().filter(|(_, mark)| !mark.done) {
+        let mut lying = self.lying();
+        let grown = |path: &Path, mark: &Mark| fs::metadata(path).is_ok_and(|meta| meta.len() > mark.offset);
+        lying.retain(|(id, path)| grown(path, &self.marks[id]));
+        lying
+    }
+
+    /// The files that still lie in the folders in which they were, with their names.
+    fn lying(&self) -> Vec<(Id, PathBuf)> {
+        let mut folders: FxHashMap<PathBuf, FxHashSet<Id>> = FxHashMap::default();
+        for (&id, mark) in &self.marks {
             let folder = Path::new(&mark.path).parent().unwrap_or(Path::new("/"));
-            folders.entry(folder.to_owned()).or_default().push(id);
+            folders.entry(folder.to_owned()).or_default().insert(id);
         }
         let mut found = Vec::new();
         for (folder, ids) in folders {
@@ -133,7 +141,7 @@ impl Known {
 
     /// Removes the positions of files that are gone and did not move since `before`.
     pub fn expired(&mut self, before: i64) -> Vec<Id> {
-        let kept: Vec<Id> = self.renamed().into_iter().map(|(id, _)| id).collect();
+        let kept: FxHashSet<Id> = self.lying().into_iter().map(|(id, _)| id).collect();
         let gone = |id: &Id, mark: &Mark| {
             mark.seen < before && !kept.contains(id) && fs::metadata(&mark.path).map_or(true, |m| Id::of(&m) != *id)
         };

@@ -174,7 +174,7 @@ struct Settings {
 
 impl Settings {
     fn stat_interval(&self, files: usize) -> Duration {
-        self.stat_interval.unwrap_or_else(|| Duration::from_micros(files as u64 * 100).clamp(STAT_MIN, STAT_MAX))
+        self.stat_interval.unwrap_or_else(|| Duration::from_micros(files as u64 * 250).clamp(STAT_MIN, STAT_MAX))
     }
 
     fn sort_key(&self, file: &Reader) -> watch::SortKey {

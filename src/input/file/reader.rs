@@ -105,6 +105,8 @@ pub(super) struct Reader {
     /// Trouble with it was logged.
     pub failed: bool,
     pub state: State,
+    /// It may be a copy of another: since when it has which size.
+    pub unproven: Option<(Instant, u64)>,
     origin: Arc<Origin>,
     cutter: Cutter,
     joiner: Option<Box<dyn Joiner>>,
@@ -134,6 +136,7 @@ impl Reader {
             read: Instant::now(),
             failed: false,
             state: State::Watched,
+            unproven: None,
             origin,
             cutter: Cutter::new(delimiter, FRAME_BYTES_MAX),
             joiner: feed.joiner.as_ref().map(|make| make()),
@@ -340,8 +343,8 @@ impl Reader {
                 _ => Print::tail(&buffer[from..start], self.mark.offset),
             };
         }
-        if lines > 0 {
-            self.line_bytes = (self.line_bytes + (start - from) / lines) / 2 + 1;
+        if let Some(average) = (start - from).checked_div(lines) {
+            self.line_bytes = (self.line_bytes + average) / 2 + 1;
         }
         if let Some(source) = &mut self.source {
             source.give_back(&buffer[start..]);

@@ -36,8 +36,6 @@ pub(super) struct Watch<'a> {
     out: Outgoing<'a>,
     files: FxHashMap<Id, Reader>,
     known: Known,
-    /// New files that look like copies, since when.
-    copies: FxHashMap<Id, Instant>,
     odd: FxHashSet<PathBuf>,
     completed: &'a mut Completed,
     /// The first look at the patterns is over.
@@ -58,16 +56,7 @@ impl<'a> Watch<'a> {
             let now = Timestamp::now().seconds();
             out.note(Position { source: format!("{}/{SINCE}", feed.key).into(), value: now.to_string().into() });
         }
-        Watch {
-            out,
-            settings,
-            files: FxHashMap::default(),
-            known,
-            copies: FxHashMap::default(),
-            odd: FxHashSet::default(),
-            completed,
-            begun: false,
-        }
+        Watch { out, settings, files: FxHashMap::default(), known, odd: FxHashSet::default(), completed, begun: false }
     }
 
     /// Runs until the pipeline stops, or until all is read with `exit_after_read`.
@@ -123,15 +112,24 @@ impl<'a> Watch<'a> {
             let fresh: FxHashSet<PathBuf> =
                 others.iter().filter(|(path, _)| self.known.had_path(path)).map(|(path, _)| path.clone()).collect();
             found.into_iter().for_each(|(path, meta)| self.found(path, meta, true));
-            self.find_renamed();
+            if !self.settings.read {
+                self.find_renamed();
+            }
             for (path, meta) in others {
                 let first = !fresh.contains(&path);
                 self.found(path, meta, first);
             }
             self.begun = true;
         } else {
+            let count = found.len();
             found.into_iter().for_each(|(path, meta)| self.found(path, meta, false));
-            // What was read and is gone is remembered only by its position.
+            self.drop_gone(count);
+        }
+    }
+
+    /// Drops files that were read and are gone: only their positions are kept.
+    fn drop_gone(&mut self, found: usize) {
+        if self.files.len() > found {
             let known = &mut self.known;
             self.files.retain(|&id, file| {
                 let gone = file.state == State::Over && fs::metadata(&file.path).is_err();
@@ -189,6 +187,9 @@ impl<'a> Watch<'a> {
     }
 
     fn watch(&mut self, path: &Path, meta: &Metadata, first: bool) -> io::Result<()> {
+        if self.settings.read && self.too_old(meta) {
+            return Ok(());
+        }
         let opened = File::open(path)?;
         let meta = match opened.metadata()? {
             now if Id::of(&now) == Id::of(meta) => now,
@@ -199,16 +200,11 @@ impl<'a> Watch<'a> {
         let mut file = self.reader(path, &meta);
         if let Some(mark) = self.known.take(id, &opened) {
             file.resume(mark);
-        } else if let Some((mark, old)) = self.known.adopt(&opened) {
-            file.resume(mark);
-            if let Some(old) = old {
-                self.out.note(Position { source: format!("{}/{old}", self.out.feed.key).into(), value: "".into() });
-            }
-            self.note(&mut file, &opened);
-        } else if !first && self.is_copy(id, &opened) {
-            return Ok(());
-        } else {
-            let start = self.known.imported(id, meta.len());
+        } else if !self.adopt(&mut file, &opened) {
+            // A copy is empty at first: what it is shows when there is something to read.
+            file.unproven =
+                (!first && !self.settings.read && !self.settings.exit_after_read).then(|| (Instant::now(), meta.len()));
+            let start = self.known.imported(id, meta.len()).filter(|_| file.packing == Packing::Plain);
             let at_end = first && self.settings.start_at_end && !self.is_new(&meta);
             file.mark.offset = start.unwrap_or(if at_end || self.too_old(&meta) { meta.len() } else { 0 });
             if file.mark.offset > 0 {
@@ -216,13 +212,8 @@ impl<'a> Watch<'a> {
                 self.note(&mut file, &opened);
             }
         }
-        self.copies.remove(&id);
         self.odd.remove(path);
         if self.settings.read {
-            file.ready = !self.too_old(&meta);
-            if !file.ready {
-                return Ok(());
-            }
             if file.mark.done && meta.len() == file.mark.size {
                 file.ready = false;
                 file.state = if self.settings.action.deletes() { State::Read(Some(0)) } else { State::Over };
@@ -263,14 +254,38 @@ impl<'a> Watch<'a> {
         made.zip(self.known.since).is_some_and(|(made, since)| made.as_secs() as i64 > since)
     }
 
-    /// Whether a new file begins as a watched one, which may be about to be truncated.
-    fn is_copy(&mut self, id: Id, opened: &File) -> bool {
-        let mut heads = Heads::new(opened);
-        if self.settings.read || !self.files.values().any(|file| heads.begin_as(&file.mark)) {
-            return false;
+    /// Goes on where another file was, if this one is a copy of it or it come back.
+    fn adopt(&mut self, file: &mut Reader, opened: &File) -> bool {
+        let Some((mark, old)) = self.known.adopt(opened) else { return false };
+        file.resume(mark);
+        if let Some(old) = old {
+            self.out.note(Position { source: format!("{}/{old}", self.out.feed.key).into(), value: "".into() });
         }
-        self.copies.retain(|_, since| since.elapsed() < 2 * COPY_PATIENCE);
-        self.copies.entry(id).or_insert_with(Instant::now).elapsed() < COPY_PATIENCE
+        self.note(file, opened);
+        true
+    }
+
+    /// Whether it is certain that a new file is no copy of a watched one that is about to be
+    /// truncated. While it looks like one it waits, longer if it still grows.
+    fn prove(&mut self, id: Id) -> bool {
+        let Some(mut file) = self.files.remove(&id) else { return false };
+        if let Some((since, size)) = file.unproven
+            && let Ok(opened) = File::open(&file.path)
+        {
+            let mut heads = Heads::new(&opened);
+            if !self.adopt(&mut file, &opened) && self.files.values().any(|other| heads.begin_as(&other.mark)) {
+                if size != file.size {
+                    file.unproven = Some((Instant::now(), file.size));
+                } else if since.elapsed() >= COPY_PATIENCE {
+                    file.unproven = None;
+                }
+            } else {
+                file.unproven = None;
+            }
+        }
+        let proven = file.unproven.is_none();
+        self.files.insert(id, file);
+        proven
     }
 
     /// Reads on in files that were renamed out of the patterns while we were away.
@@ -361,8 +376,10 @@ impl<'a> Watch<'a> {
             if self.out.feed.stopped() {
                 return false;
             }
-            self.make_room(id);
-            more |= self.turn(id);
+            if self.prove(id) {
+                self.make_room(id);
+                more |= self.turn(id);
+            }
         }
         more
     }
@@ -371,12 +388,14 @@ impl<'a> Watch<'a> {
         let settings = self.settings;
         let file = self.files.get_mut(&id).expect("BUG: a file that is not watched");
         let complete = settings.read || settings.exit_after_read;
-        if settings.check_archives && file.source.is_none() && file.packing != Packing::Plain {
-            if let Err(error) = source::check(&file.path, file.packing) {
-                tracing::error!(path = %file.path.display(), %error, "cannot unpack file: nothing of it is read");
-                (file.ready, file.state) = (false, State::Over);
-                return false;
-            }
+        if settings.check_archives
+            && file.source.is_none()
+            && file.packing != Packing::Plain
+            && let Err(error) = source::check(&file.path, file.packing)
+        {
+            tracing::error!(path = %file.path.display(), %error, "cannot unpack file: nothing of it is read");
+            (file.ready, file.state) = (false, State::Over);
+            return false;
         }
         match file.turn(&mut self.out, settings.turn_bytes, complete) {
             Ok(Turn::More) => {
@@ -392,13 +411,13 @@ impl<'a> Watch<'a> {
             }
             Err(error) => {
                 if !std::mem::replace(&mut file.failed, true) {
-                    tracing::warn!(path = %file.path.display(), %error, "cannot read file: trying again when it changes");
+                    tracing::warn!(path = %file.path.display(), %error, "cannot read file: trying again");
                 }
-                file.ready = false;
                 file.source = None;
                 if file.packing != Packing::Plain && error.kind() != io::ErrorKind::NotFound {
                     // Damaged: what could be read was; it is neither deleted nor logged as completed.
                     file.flush(&mut self.out);
+                    file.ready = false;
                     file.state = State::Over;
                 }
             }
