@@ -1,12 +1,88 @@
-//! `logboom docs`: the plugins' options as a page, printed from what the plugins say of themselves.
+//! `logboom docs`: the reference, printed from what plugins and settings say of themselves.
 //!
-//! `docs/plugins.md` is this page; a test sees to it.
+//! `docs/plugins.md` and `config/logboom.yml` are what it prints; a test sees to it.
 
 use crate::plugin::{self, Opt, Spec, Type};
+use crate::settings::table::{Def, Effect, SETTINGS};
 use crate::{codec, filter, input, output};
 use std::fmt::Write;
 
-/// The page.
+/// The reference on standard output.
+#[derive(clap::Parser, Debug)]
+#[command(name = "logboom docs", bin_name = "logboom docs")]
+pub struct Args {
+    /// Of what
+    #[arg(value_enum, default_value = "plugins")]
+    pub of: Of,
+}
+
+/// What to print.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Of {
+    /// Every plugin with its options, as Markdown.
+    Plugins,
+    /// Every setting with its default, as a logboom.yml.
+    Settings,
+}
+
+/// Runs the command from its arguments. Wrong ones end the process as clap does.
+pub fn main(arguments: Vec<String>) -> anyhow::Result<()> {
+    let args: Args = super::arguments("docs", arguments);
+    let text = match args.of {
+        Of::Plugins => plugins(),
+        Of::Settings => settings(),
+    };
+    match std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The settings file, with every setting commented out.
+pub fn settings() -> String {
+    let mut out = String::from(
+        "# Every setting with its default, commented out. Printed by `logboom docs settings`.\n#\n\
+         # The names are Logstash's. `path.settings` (or `--path.settings FOLDER`) says where this file\n\
+         # lies; any setting can also be given as `--name=value`, which goes first. Values may hold\n\
+         # `${VAR}` or `${VAR:default}`. Those marked (pipeline) can differ from pipeline to pipeline in\n\
+         # pipelines.yml.\n",
+    );
+    for def in SETTINGS.iter().filter(|def| def.is_used()) {
+        let mark = if def.pipeline { " (pipeline)" } else { "" };
+        out.push('\n');
+        comment(&format!("{}{mark}", def.doc), &mut out);
+        setting(def, &mut out);
+    }
+    out.push_str("\n# Accepted since Logstash has them, without effect here. Where something differs for it, the\n# start says so.\n\n");
+    for def in SETTINGS.iter().filter(|def| !def.is_used()) {
+        if let Effect::Differs(why) = def.effect {
+            comment(why, &mut out);
+        }
+        setting(def, &mut out);
+    }
+    out
+}
+
+fn setting(def: &Def, out: &mut String) {
+    let _ = writeln!(out, "# {}:{}{}", def.name, if def.default.is_empty() { "" } else { " " }, def.default);
+}
+
+/// Text in comments of at most 100 columns.
+fn comment(text: &str, out: &mut String) {
+    let mut column = 0;
+    for word in text.split(' ') {
+        let width = word.chars().count() + 1;
+        if column == 0 || column + width > 100 {
+            out.push_str(if column == 0 { "#" } else { "\n#" });
+            column = 1;
+        }
+        let _ = write!(out, " {word}");
+        column += width;
+    }
+    out.push('\n');
+}
+
+/// The page of the plugins.
 pub fn plugins() -> String {
     let mut out = String::from(
         "# Plugins and their options\n\nPrinted from the plugins' own descriptions by `logboom docs`; \

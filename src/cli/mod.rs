@@ -26,8 +26,8 @@ pub enum Command {
     Generate(Vec<String>),
     /// `demo …`, with its own arguments.
     Demo(Vec<String>),
-    /// `docs`: print the plugins' page.
-    Docs,
+    /// `docs …`: print the reference of plugins or settings.
+    Docs(Vec<String>),
 }
 
 /// Short flags and the settings that they stand for.
@@ -61,7 +61,7 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
     match arguments.first().map(String::as_str) {
         Some("generate") => return Ok(Command::Generate(arguments.split_off(1))),
         Some("demo") => return Ok(Command::Demo(arguments.split_off(1))),
-        Some("docs") => return Ok(Command::Docs),
+        Some("docs") => return Ok(Command::Docs(arguments.split_off(1))),
         Some("help") => return Ok(Command::Help),
         Some("version") => return Ok(Command::Version),
         _ => {}
@@ -98,6 +98,11 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
     }
     mistakes.dedup();
     if mistakes.is_empty() { Ok(Command::Run(Box::new(settings))) } else { Err(SettingsError(mistakes)) }
+}
+
+/// The arguments of a subcommand. Wrong ones (and `--help`) end the process as clap does.
+fn arguments<T: clap::Parser>(command: &str, arguments: Vec<String>) -> T {
+    T::parse_from(std::iter::once(format!("logboom {command}")).chain(arguments))
 }
 
 #[derive(Default)]
@@ -187,7 +192,8 @@ pub fn help() -> String {
          Usage: logboom [flags]              run pipelines\n       \
          logboom demo                 try it with generated logs\n       \
          logboom generate --help      write sample logs to standard output\n       \
-         logboom docs                 print the plugins and their options\n\n\
+         logboom docs                 print the plugins and their options\n       \
+         logboom docs settings        print all settings as a logboom.yml\n\n\
          Flags, as Logstash's:\n",
     );
     let line = |text: &mut String, flag: &str, doc: &str| {
@@ -271,7 +277,7 @@ mod tests {
         check(&["-w", "x", "-h"], "Help");
         check(&["generate", "--count", "3"], "Generate([\"--count\", \"3\"])");
         check(&["demo"], "Demo([])");
-        check(&["docs"], "Docs");
+        check(&["docs"], "Docs([])");
     }
 
     #[test]

@@ -227,10 +227,21 @@ fn every_plugin_and_option_is_documented() {
 }
 
 #[test]
-fn the_page_of_the_plugins_is_what_they_say() {
-    let page = std::fs::read_to_string(root().join("docs/plugins.md")).unwrap_or_default();
-    let want = logboom::cli::docs::plugins();
-    assert!(page == want, "docs/plugins.md is not what `logboom docs > docs/plugins.md` prints");
+fn the_reference_is_what_plugins_and_settings_say() {
+    let check = |path: &str, want: String, command: &str| {
+        let page = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+        assert!(page == want, "{path} is not what `{command} > {path}` prints");
+    };
+    check("docs/plugins.md", logboom::cli::docs::plugins(), "logboom docs");
+    check("config/logboom.yml", logboom::cli::docs::settings(), "logboom docs settings");
+}
+
+#[test]
+fn every_setting_stands_in_the_shipped_file() {
+    let text = std::fs::read_to_string(root().join("config/logboom.yml")).unwrap_or_default();
+    let missing = |name: &&str| !text.lines().any(|line| line.starts_with(&format!("# {name}:")));
+    let names = logboom::settings::table::SETTINGS.iter().map(|def| def.name);
+    none("settings that config/logboom.yml lacks", names.filter(missing).map(str::to_owned).collect());
 }
 
 /// Whether `event` has all that `want` names.

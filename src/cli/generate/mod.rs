@@ -41,7 +41,8 @@ pub enum Format {
 ///
 /// The same seed and start give the same bytes, on every machine and in every version;
 /// fewer lines are the beginning of more lines.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Parser, Debug)]
+#[command(name = "logboom generate", bin_name = "logboom generate")]
 pub struct Args {
     /// What to write
     #[arg(long, value_enum)]
@@ -86,6 +87,11 @@ fn parse_start(text: &str) -> Result<Start, String> {
 
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+/// Runs the command from its arguments. Wrong ones end the process as clap does.
+pub fn main(arguments: Vec<String>) -> anyhow::Result<()> {
+    run(&super::arguments("generate", arguments))
 }
 
 /// Runs the command. A reader that goes away is no error.
