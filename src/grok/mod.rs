@@ -7,10 +7,15 @@
 //! literal that every match must hold sorts out most texts that can't match.
 
 mod library;
+mod scanner;
+mod token;
+mod tree;
 
 pub use library::{Library, Set};
 
 use crate::regexp::{Flags, MATCH_LIMIT, MatchError, Regexp, RegexpError};
+use memchr::memmem::Finder;
+use scanner::Scanner;
 use std::sync::Arc;
 
 /// Why a pattern can't be compiled.
@@ -105,6 +110,9 @@ struct Inner {
     regexp: Regexp,
     captures: Vec<Capture>,
     slots: usize,
+    scanner: Option<Scanner>,
+    /// What every match holds.
+    required: Option<Finder<'static>>,
 }
 
 impl Grok {
@@ -116,7 +124,11 @@ impl Grok {
         let names: Vec<&str> = regexp.names().iter().skip(1).map(|n| n.as_deref().unwrap_or("")).collect();
         let captures = captures(&names);
         let slots = names.len();
-        Ok(Grok(Arc::new(Inner { regexp, captures, slots })))
+        let tree = tree::parse(pattern, library, options.named_captures_only);
+        let required = tree.as_deref().and_then(tree::required);
+        let required = required.map(|literal| Finder::new(&literal).into_owned());
+        let scanner = tree.and_then(|tree| Scanner::new(tree, slots));
+        Ok(Grok(Arc::new(Inner { regexp, captures, slots, scanner, required })))
     }
 
     /// The fields that it captures, in the order in which they are set.
@@ -124,14 +136,36 @@ impl Grok {
         &self.0.captures
     }
 
+    /// The name of the engine that runs first, for people.
+    pub fn engine(&self) -> &'static str {
+        if self.0.scanner.is_some() { "scanner" } else { "pcre2" }
+    }
+
     /// Matches the text and leaves the captures' spans in `scratch`.
     #[inline]
     pub fn captures(&self, text: &str, scratch: &mut Scratch) -> Result<bool, MatchError> {
+        if let Some(found) = self.scan(text, scratch) {
+            return Ok(found);
+        }
         self.captures_by_regexp(text, scratch)
+    }
+
+    /// The scanner's answer, if it has one.
+    #[inline]
+    pub fn scan(&self, text: &str, scratch: &mut Scratch) -> Option<bool> {
+        let scanner = self.0.scanner.as_ref()?;
+        if !text.is_ascii() {
+            return None;
+        }
+        scratch.clear(self.0.slots);
+        scanner.run(text.as_bytes(), &mut scratch.spans).then_some(true)
     }
 
     /// PCRE2's answer.
     pub fn captures_by_regexp(&self, text: &str, scratch: &mut Scratch) -> Result<bool, MatchError> {
+        if self.0.required.as_ref().is_some_and(|literal| literal.find(text.as_bytes()).is_none()) {
+            return Ok(false);
+        }
         scratch.clear(self.0.slots);
         let spans = &mut scratch.spans;
         let found = self.0.regexp.with_offsets(text, 0, |offsets| {
@@ -175,3 +209,6 @@ fn captures(names: &[&str]) -> Vec<Capture> {
     }
     captures
 }
+
+#[cfg(test)]
+mod tests;
