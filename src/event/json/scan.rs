@@ -113,29 +113,44 @@ impl Scan<'_> {
             let raw =
                 if self.input.scratch.open.is_empty() { (self.input.scratch.pending.len() + 1) as u32 } else { 0 };
             let first = self.peek()?;
-            let value = match first {
-                b'"' => self.string()?,
-                b'-' | b'0'..=b'9' => self.number()?,
+            // Each kind pushes by itself: a value that travels through memory on its way costs
+            // more than all the rest.
+            match first {
+                b'"' => {
+                    let text = self.string()?;
+                    self.push(key, raw, Value::Str(text));
+                }
+                b'-' | b'0'..=b'9' => match self.whole_number()? {
+                    Ok(number) => self.push(key, raw, Value::Int(number)),
+                    Err(from) => {
+                        let number = self.long_number(from)?;
+                        self.push(key, raw, number);
+                    }
+                },
                 b'{' | b'[' => {
                     if self.input.scratch.open.len() + 1 >= DEPTH_MAX {
                         return None;
                     }
                     self.at += 1;
-                    self.input.scratch.pending.push(Entry { key, raw, value: Value::Null });
+                    self.push(key, raw, Value::Null);
                     self.input.scratch.open.push(level);
                     let base = self.input.scratch.pending.len();
                     level = Level { base, hash: first == b'{', seen: 0, doubled: false };
                     complete = self.is_empty(level.hash)?;
                     continue;
                 }
-                b't' => self.word(b"true", Value::Bool(true))?,
-                b'f' => self.word(b"false", Value::Bool(false))?,
-                b'n' => self.word(b"null", Value::Null)?,
+                b't' => self.word(b"true").map(|()| self.push(key, raw, Value::Bool(true)))?,
+                b'f' => self.word(b"false").map(|()| self.push(key, raw, Value::Bool(false)))?,
+                b'n' => self.word(b"null").map(|()| self.push(key, raw, Value::Null))?,
                 _ => return None,
-            };
-            self.input.scratch.pending.push(Entry { key, raw, value });
+            }
             complete = self.is_last(level.hash)?;
         }
+    }
+
+    #[inline]
+    fn push(&mut self, key: FieldId, raw: u32, value: Value) {
+        self.input.scratch.pending.push(Entry { key, raw, value });
     }
 
     fn finish(&mut self, value: Value) -> Option<Found> {
@@ -246,7 +261,7 @@ impl Scan<'_> {
             return None;
         }
         let before = self.input.scratch.unescaped.len();
-        let Value::Str(span) = self.string()? else { return None };
+        let span = self.string()?;
         let name = if span.start >= self.input.unescaped {
             &self.input.scratch.unescaped[before..]
         } else {
@@ -256,18 +271,18 @@ impl Scan<'_> {
         Some(self.input.names.id(std::str::from_utf8(name).ok()?, self.input.local))
     }
 
-    fn word(&mut self, word: &[u8], value: Value) -> Option<Value> {
+    fn word(&mut self, word: &[u8]) -> Option<()> {
         let end = self.at + word.len();
         if end > self.input.len || &self.input.text[self.at..end] != word {
             return None;
         }
         self.at = end;
-        Some(value)
+        Some(())
     }
 
     /// A text, from its opening quote on.
-    #[inline]
-    fn string(&mut self) -> Option<Value> {
+    #[inline(always)]
+    fn string(&mut self) -> Option<Span> {
         self.at += 1;
         let from = self.at;
         let stop = self.stop()?;
@@ -275,7 +290,7 @@ impl Scan<'_> {
             return self.escaped(from, stop);
         }
         self.at = stop + 1;
-        Some(Value::Str(Span { start: self.input.start + from as u32, len: (stop - from) as u32 }))
+        Some(Span { start: self.input.start + from as u32, len: (stop - from) as u32 })
     }
 
     /// Where the next quote, backslash or control character stands.
@@ -297,7 +312,8 @@ impl Scan<'_> {
     }
 
     /// The rest of a text that has an escape, which stands at `stop`.
-    fn escaped(&mut self, from: usize, mut stop: usize) -> Option<Value> {
+    #[inline(never)]
+    fn escaped(&mut self, from: usize, mut stop: usize) -> Option<Span> {
         let before = self.input.scratch.unescaped.len();
         let mut copied = from;
         while self.input.text[stop] != b'"' {
@@ -313,7 +329,7 @@ impl Scan<'_> {
         self.input.scratch.unescaped.extend_from_slice(&self.input.text[copied..stop]);
         self.at = stop + 1;
         let len = self.input.scratch.unescaped.len() - before;
-        Some(Value::Str(Span { start: self.input.unescaped + before as u32, len: len as u32 }))
+        Some(Span { start: self.input.unescaped + before as u32, len: len as u32 })
     }
 
     /// What stands behind a backslash.
@@ -364,8 +380,9 @@ impl Scan<'_> {
         Some(code)
     }
 
+    /// A number up to 18 digits; else where it begins, for [`Scan::long_number`].
     #[inline]
-    fn number(&mut self) -> Option<Value> {
+    fn whole_number(&mut self) -> Option<Result<i64, usize>> {
         let from = self.at;
         let negative = self.input.text[from] == b'-';
         self.at += negative as usize;
@@ -380,9 +397,9 @@ impl Scan<'_> {
             return None;
         }
         if digits > 18 || matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
-            return self.long_number(from);
+            return Some(Err(from));
         }
-        Some(Value::Int(if negative { -number } else { number }))
+        Some(Ok(if negative { -number } else { number }))
     }
 
     /// A number with a fraction or an exponent, or of many digits; the whole part is behind us.
