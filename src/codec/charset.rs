@@ -75,7 +75,10 @@ impl Charset {
     /// The bytes as text.
     pub(super) fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         match self {
-            Charset::Utf8 => String::from_utf8_lossy(bytes),
+            Charset::Utf8 => match simdutf8::basic::from_utf8(bytes) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(bytes),
+            },
             Charset::Ascii => match std::str::from_utf8(bytes) {
                 Ok(text) if text.is_ascii() => Cow::Borrowed(text),
                 _ => bytes.iter().map(|&b| if b < 0x80 { b as char } else { '\u{FFFD}' }).collect(),

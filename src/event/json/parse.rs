@@ -68,7 +68,7 @@ struct Level {
     seen: u64,
     /// Whether a name may stand there twice.
     doubled: bool,
-    /// 1 at the top of a document, to number its members; else 0.
+    /// 1 at the top of an event, to number its members; else 0.
     step: u32,
 }
 
@@ -297,7 +297,7 @@ impl Pass<'_> {
             Node::Array { len, .. } => self.begin(len, false, 0),
             ref leaf => return (self.leaf(leaf), true),
         };
-        level.step = 1;
+        level.step = (room > 0) as u32;
         self.open.clear();
         let (mut top, mut once) = (top, true);
         let mut nodes = rest.iter();

@@ -156,7 +156,7 @@ impl Scan<'_> {
     fn finish(&mut self, value: Value) -> Option<Found> {
         self.space_to_end()?;
         if self.high != 0 {
-            std::str::from_utf8(&self.input.text[..self.input.len]).ok()?;
+            simdutf8::basic::from_utf8(&self.input.text[..self.input.len]).ok()?;
         }
         Some(Found { value, once: self.once, lines: self.lines })
     }

@@ -3,7 +3,6 @@
 
 use crate::event::batch::Raw;
 use crate::event::{Batch, Entry, EventId, FieldId, Value, joda};
-use std::ops::Range;
 
 /// Appends an event as a JSON object, without `@metadata`.
 ///
@@ -214,9 +213,19 @@ fn write_spliced(batch: &Batch, raw: Raw, fields: &[Entry], out: &mut Vec<u8>) {
         }
         // Members that follow each other in both are copied in one go.
         let run = rest.iter().zip(entry.raw + 1..).take_while(|(e, place)| e.raw == *place).count();
-        let first = members.seek(entry.raw);
-        let last = members.seek(entry.raw + run as u32);
-        out.extend_from_slice(&bytes[first.start..last.end]);
+        let start = members.start_of(entry.raw);
+        // A text that lies in the raw bytes says where its member ends: no need to walk there.
+        let known = std::iter::once(entry).chain(&rest[..run]).rev().find_map(|e| match e.value {
+            Value::Str(text) if raw.span.range().contains(&text.range().end) => {
+                Some((text.range().end - raw.span.range().start + 1, e.raw))
+            }
+            _ => None,
+        });
+        if let Some((end, place)) = known {
+            (members.at, members.end, members.place) = (end, end, place);
+        }
+        let end = members.end_of(entry.raw + run as u32);
+        out.extend_from_slice(&bytes[start..end]);
         rest = &rest[run..];
     }
     if separator == b'{' {
@@ -229,21 +238,28 @@ fn write_spliced(batch: &Batch, raw: Raw, fields: &[Entry], out: &mut Vec<u8>) {
 struct Members<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The place of the member that was found last, from 1 on.
+    /// Behind the member at `place`, without the white space that may follow.
+    end: usize,
+    /// The place of the member that we are behind, from 1 on.
     place: u32,
-    found: Range<usize>,
 }
 
 impl<'a> Members<'a> {
     fn new(bytes: &'a [u8]) -> Members<'a> {
-        Members { bytes, at: 1, place: 0, found: 0..0 }
+        Members { bytes, at: 1, end: 1, place: 0 }
     }
 
-    /// The bytes of the member at `place`, which is not before the last one found.
-    fn seek(&mut self, place: u32) -> Range<usize> {
+    /// Where the member at `place` begins, which is one that we are not behind yet.
+    fn start_of(&mut self, place: u32) -> usize {
+        self.end_of(place - 1);
+        self.skip_until(|b| b == b'"');
+        self.at
+    }
+
+    /// Where the member at `place` ends, which is not before the one that we are behind.
+    fn end_of(&mut self, place: u32) -> usize {
         while self.place < place {
             self.skip_until(|b| b == b'"');
-            let start = self.at;
             self.text();
             let mut depth = 0;
             loop {
@@ -259,10 +275,10 @@ impl<'a> Members<'a> {
                 }
                 self.at += 1;
             }
-            let end = start + self.bytes[start..self.at].trim_ascii_end().len();
-            (self.found, self.place) = (start..end, self.place + 1);
+            self.end = self.bytes[..self.at].trim_ascii_end().len();
+            self.place += 1;
         }
-        self.found.clone()
+        self.end
     }
 
     fn skip_until(&mut self, is: impl Fn(u8) -> bool) {
