@@ -149,7 +149,7 @@ fn takes(ty: Type) -> String {
         Type::Bytes => "bytes".to_owned(),
         Type::Field => "field reference".to_owned(),
         Type::Codec => "codec".to_owned(),
-        Type::Any => "see there".to_owned(),
+        Type::Any => "as described".to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod exposition;
 pub mod health;
 pub mod histogram;
 pub mod identity;
+mod index;
 pub mod pipeline;
 pub mod process;
 mod registry;
