@@ -19,7 +19,7 @@ pub(super) struct Known {
     marks: FxHashMap<Id, Mark>,
     /// The paths of all of them at start.
     paths: FxHashSet<String>,
-    /// When this input ran first, in seconds since 1970.
+    /// When this input ran first, in milliseconds since 1970.
     pub since: Option<i64>,
     strays: Vec<Mark>,
     /// Offset by inode from a sincedb.

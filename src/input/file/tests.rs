@@ -231,7 +231,7 @@ fn play(steps: &[Step], whole: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_line_once_with_rotated_files_watched(steps in steps()) {
         play(&steps, true);
@@ -255,9 +255,97 @@ fn starts_at_the_end_of_old_files_and_the_beginning_of_new_ones() {
     assert_eq!(world.receive(2), ["more", "new"]);
     world.stop(4);
     world.append("old.log", "while away\n");
+    fs::write(world.path("late.log"), "new while away\n").unwrap();
     world.start();
-    assert_eq!(world.receive(1), ["while away"]);
+    let mut found = world.receive(2);
+    found.sort();
+    assert_eq!(found, ["new while away", "while away"]);
     world.stop(4);
+}
+
+#[test]
+fn a_copy_may_be_found_before_its_file_is_truncated() {
+    // It was empty when it was found, and taken for a new file.
+    for _ in 0..20 {
+        play(&[Step::Append(3), Step::CopyTruncate, Step::Append(3), Step::CopyTruncate], true);
+    }
+}
+
+#[test]
+fn a_file_written_anew_begins_anew() {
+    let mut world = World::new("a.log", &[("start_position", "beginning")]);
+    world.append("a.log", "one\n");
+    world.start();
+    assert_eq!(world.receive(1), ["one"]);
+    std::thread::sleep(Duration::from_millis(10));
+    fs::write(world.path("a.log"), "two\n").unwrap();
+    assert_eq!(world.receive(2), ["one", "two"], "of the same size");
+    world.stop(4);
+    fs::write(world.path("a.log"), "three\nfour\n").unwrap();
+    world.start();
+    assert_eq!(world.receive(2), ["three", "four"], "longer, while nobody watched");
+    world.stop(4);
+}
+
+#[test]
+fn lines_past_the_limit_are_cut_off_and_tagged() {
+    let mut world = World::new("a.log", &[("start_position", "beginning")]);
+    let long = "x".repeat(3 << 20);
+    world.append("a.log", &format!("{long}\nshort\n{long}"));
+    let limit = super::super::cut::FRAME_BYTES_MAX;
+    let lengths = |lines: &[String]| lines.iter().map(String::len).collect::<Vec<_>>();
+    world.start();
+    assert_eq!(lengths(&world.receive(3)), [limit, 5, limit]);
+    let tagged = |work: &Work| work.batch.frames.iter().map(|f| f.tags > 0).collect::<Vec<_>>();
+    let tags: Vec<bool> = world.run.as_ref().unwrap().received.iter().flat_map(tagged).collect();
+    assert_eq!(tags, [true, false, true]);
+    world.stop(4);
+    world.append("a.log", "rest\nnext\n");
+    world.start();
+    assert_eq!(world.receive(1), ["next"], "the rest is dropped after a restart too");
+    world.stop(4);
+}
+
+#[test]
+fn old_files_are_ignored_until_they_grow() {
+    let mut world = World::new("*.log", &[("start_position", "beginning"), ("ignore_older", "1 hour")]);
+    world.append("old.log", "old\n");
+    let hours = std::time::SystemTime::now() - Duration::from_secs(7200);
+    fs::File::options().append(true).open(world.path("old.log")).unwrap().set_modified(hours).unwrap();
+    world.start();
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(world.receive(0).is_empty());
+    world.append("old.log", "new\n");
+    assert_eq!(world.receive(1), ["new"]);
+    world.stop(4);
+}
+
+#[test]
+fn positions_are_forgotten_when_their_files_are_gone_for_long() {
+    let mut world = World::new("*.log", &[("start_position", "beginning"), ("sincedb_clean_after", "0")]);
+    world.append("a.log", "a\n");
+    world.start();
+    world.receive(1);
+    world.stop(4);
+    assert_eq!(world.positions.len(), 2, "of the file, and of the first run");
+    fs::remove_file(world.path("a.log")).unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    world.start();
+    std::thread::sleep(Duration::from_millis(20));
+    world.stop(4);
+    assert_eq!(world.positions.len(), 1);
+}
+
+#[test]
+fn no_positions_are_kept_without_a_sincedb() {
+    let mut world = World::new("*.log", &[("start_position", "beginning"), ("sincedb_path", "/dev/null")]);
+    world.append("a.log", "a\n");
+    for _ in 0..2 {
+        world.start();
+        assert_eq!(world.receive(1), ["a"]);
+        world.stop(4);
+        assert!(world.positions.is_empty());
+    }
 }
 
 #[test]

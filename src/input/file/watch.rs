@@ -53,7 +53,7 @@ impl<'a> Watch<'a> {
         }
         let mut out = Outgoing::new(feed, settings.keep);
         if known.since.is_none() {
-            let now = Timestamp::now().seconds();
+            let now = Timestamp::now().millis();
             out.note(Position { source: format!("{}/{SINCE}", feed.key).into(), value: now.to_string().into() });
         }
         Watch { out, settings, files: FxHashMap::default(), known, odd: FxHashSet::default(), completed, begun: false }
@@ -74,6 +74,11 @@ impl<'a> Watch<'a> {
                 self.discover();
                 // Large trees are not walked all the time.
                 discovery = Instant::now() + self.settings.discover_interval.max(now.elapsed() * 20);
+            }
+            if truncated {
+                // Its copy goes on where it was: that must be kept before the file's new lines are.
+                let unproven = self.files.values().filter(|f| f.unproven.is_some()).map(|f| f.id);
+                unproven.collect::<Vec<_>>().into_iter().for_each(|id| drop(self.prove(id)));
             }
             if now >= cleaning {
                 self.forget();
@@ -251,7 +256,7 @@ impl<'a> Watch<'a> {
     /// Whether a file was made after this input ran first: then it's not old data to leave out.
     fn is_new(&self, meta: &Metadata) -> bool {
         let made = meta.created().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-        made.zip(self.known.since).is_some_and(|(made, since)| made.as_secs() as i64 > since)
+        made.zip(self.known.since).is_some_and(|(made, since)| made.as_millis() as i64 > since)
     }
 
     /// Goes on where another file was, if this one is a copy of it or it come back.
