@@ -189,3 +189,161 @@ fn name(name: &str) -> String {
     let whole = |lexer: &mut Lexer<'_>| lexer.quoted().is_some_and(|text| text.is_ok()) && lexer.at_end();
     if whole(&mut Lexer::new(&double, 0)) { double } else { format!("'{name}'") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ast::{At, Attribute, Comparison, If, Joiner};
+    use super::super::parser::parse;
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn text() -> impl Strategy<Value = Quoted> {
+        (prop_oneof![Just('"'), Just('\'')], vec("[^\\\\\"']|\\\\[a-zé/ ]|Q", 0..6)).prop_map(|(quote, parts)| Quoted {
+            quote,
+            // `Q` stands for the one way in which a quote can stand in a text.
+            raw: parts.concat().replace('Q', &format!("\\{quote}")),
+        })
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        "[a-zA-Z0-9_-]{1,6}".prop_filter("a word of the language", |name| {
+            !["if", "else", "elseif", "elsif", "elif", "input", "filter", "output"].contains(&name.as_str())
+        })
+    }
+
+    fn number() -> impl Strategy<Value = String> {
+        "-?[0-9]{1,4}(\\.[0-9]{0,3})?"
+    }
+
+    fn scalar() -> impl Strategy<Value = ValueKind> {
+        prop_oneof![
+            "[a-zA-Z_][a-zA-Z0-9_]{1,5}".prop_map(ValueKind::Bareword),
+            text().prop_map(ValueKind::Text),
+            number().prop_map(ValueKind::Number),
+        ]
+    }
+
+    fn at(kind: ValueKind) -> Value {
+        Value { at: At::default(), kind }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        scalar().prop_map(at).prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(|elements| at(ValueKind::Array(elements))),
+                vec((scalar().prop_map(at), inner.clone()), 0..3).prop_map(|entries| at(ValueKind::Hash(entries))),
+                plugin_of(inner).prop_map(|plugin| at(ValueKind::Plugin(plugin))),
+            ]
+        })
+    }
+
+    fn plugin_of(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Plugin> {
+        let setting = prop_oneof![name(), text().prop_map(|text| text.raw)];
+        let attribute = (setting, value).prop_map(|(name, value)| Attribute { name, at: At::default(), value });
+        (name(), vec(attribute, 0..4)).prop_map(|(name, attributes)| Plugin { name, at: At::default(), attributes })
+    }
+
+    fn selector() -> impl Strategy<Value = Operand> {
+        "(\\[[^\\[\\],]{1,5}\\]){1,3}".prop_map(|text| Operand { at: At::default(), kind: OperandKind::Selector(text) })
+    }
+
+    fn operand() -> impl Strategy<Value = Operand> {
+        // An array of one element would be a selector; so would one whose text looks like its end.
+        let word = "[a-z_]{2,4}".prop_map(|word| at(ValueKind::Bareword(word)));
+        let kind = prop_oneof![
+            text().prop_map(OperandKind::Text),
+            number().prop_map(OperandKind::Number),
+            vec(word, 2..4).prop_map(OperandKind::Array),
+            "([^/\\\\]|\\\\/|\\\\d){0,6}".prop_map(OperandKind::Regexp),
+        ];
+        prop_oneof![selector(), kind.prop_map(|kind| Operand { at: At::default(), kind })]
+    }
+
+    fn expression() -> impl Strategy<Value = Expression> {
+        use Comparison::*;
+        let comparison = prop::sample::select(vec![Equal, Unequal, Less, LessOrEqual, Greater, GreaterOrEqual]);
+        let pattern =
+            operand().prop_filter("a pattern", |o| matches!(o.kind, OperandKind::Text(_) | OperandKind::Regexp(_)));
+        let leaf = prop_oneof![
+            operand().prop_map(ExpressionKind::Operand),
+            selector().prop_map(ExpressionKind::NotSelector),
+            (operand(), comparison, operand()).prop_map(|(left, op, right)| ExpressionKind::Compare {
+                left,
+                op,
+                right
+            }),
+            (operand(), operand(), any::<bool>()).prop_map(|(left, right, negated)| ExpressionKind::In {
+                left,
+                right,
+                negated
+            }),
+            (operand(), pattern, any::<bool>()).prop_map(|(left, right, negated)| ExpressionKind::Match {
+                left,
+                right,
+                negated
+            }),
+        ];
+        leaf.prop_map(|kind| Expression { at: At::default(), kind }).prop_recursive(3, 12, 3, |inner| {
+            (condition_of(inner), any::<bool>()).prop_map(|(condition, negated)| {
+                let condition = Box::new(condition);
+                let kind = if negated { ExpressionKind::NotGroup(condition) } else { ExpressionKind::Group(condition) };
+                Expression { at: At::default(), kind }
+            })
+        })
+    }
+
+    fn condition_of(expression: impl Strategy<Value = Expression> + Clone) -> impl Strategy<Value = Condition> {
+        let joiner = prop::sample::select(vec![Joiner::And, Joiner::Or, Joiner::Xor, Joiner::Nand]);
+        let rest = vec((joiner, expression.clone()), 0..3);
+        (expression, rest).prop_map(|(first, rest)| Condition {
+            first,
+            rest: rest.into_iter().map(|(joiner, expression)| (joiner, At::default(), expression)).collect(),
+        })
+    }
+
+    fn node() -> impl Strategy<Value = Node> {
+        plugin_of(value()).prop_map(Node::Plugin).prop_recursive(3, 12, 3, |inner| {
+            let body = vec(inner, 0..3);
+            let branch = (condition_of(expression().boxed()), body.clone());
+            (vec(branch, 1..3), prop::option::of(body))
+                .prop_map(|(branches, otherwise)| Node::If(If { at: At::default(), branches, otherwise }))
+        })
+    }
+
+    fn tree() -> impl Strategy<Value = Tree> {
+        let kind = prop::sample::select(vec![Kind::Input, Kind::Filter, Kind::Output]);
+        let section = (kind, vec(node(), 0..3)).prop_map(|(kind, body)| Section { kind, at: At::default(), body });
+        vec(section, 0..3).prop_map(|sections| Tree { sections })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_printed_parses_to_the_same_tree(tree in tree()) {
+            let text = print(&tree);
+            let parsed = parse(&text, 0);
+            prop_assert_eq!(parsed.diagnostics, [], "{}", text);
+            prop_assert_eq!(parsed.tree, tree, "{}", text);
+        }
+
+        /// Damaged text still gives a tree, mistakes at places inside the text, and no panic.
+        #[test]
+        fn damage_is_told(tree in tree(), cut in any::<prop::sample::Index>(), put in "[{}()\\[\\]\"'/=>,# a]{0,3}") {
+            let mut text = print(&tree);
+            let at = text.floor_char_boundary(cut.index(text.len() + 1));
+            let behind = text.ceil_char_boundary((at + 1).min(text.len()));
+            text.replace_range(at..behind, &put);
+            for mistake in parse(&text, 0).diagnostics {
+                prop_assert!(mistake.place.end as usize <= text.len(), "{mistake:?}");
+                prop_assert!(text.get(mistake.place.range()).is_some(), "{mistake:?}");
+            }
+        }
+
+        #[test]
+        fn any_text_is_read(text in "\\PC*") {
+            parse(&text, 0);
+        }
+    }
+}

@@ -292,3 +292,201 @@ impl fmt::Display for FloatText {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Step;
+    use crate::language::testing::compile_text;
+
+    /// A condition as the language compiles it; warnings don't matter here.
+    fn cond(text: &str) -> Cond {
+        let outcome = compile_text(&format!("filter {{ if {text} {{ drop {{ }} }} }}"));
+        match outcome.plan.unwrap_or_else(|| panic!("{text}: {:#?}", outcome.diagnostics)).filters.remove(0) {
+            Step::If { mut branches, .. } => branches.remove(0).0,
+            Step::Plugin(_) => panic!("no condition"),
+        }
+    }
+
+    /// One event of a JSON object.
+    fn event(batch: &mut Batch, json: &str) -> EventId {
+        let event = batch.new_event();
+        let span = batch.push_text(json);
+        let Ok(Value::Object(list)) = crate::event::json::Parser::default().parse(batch, span) else {
+            panic!("no object: {json}")
+        };
+        for entry in batch.entries(list).to_vec() {
+            batch.set_key(event, entry.key, entry.value);
+        }
+        event
+    }
+
+    fn decide(text: &str, json: &str) -> Result<bool, CondError> {
+        let mut batch = Batch::new();
+        let event = event(&mut batch, json);
+        eval(&cond(text), &batch, event)
+    }
+
+    #[track_caller]
+    fn check(text: &str, json: &str, want: Option<bool>) {
+        assert_eq!(decide(text, json).ok(), want, "{text} of {json}");
+    }
+
+    #[test]
+    fn what_counts_as_true() {
+        for (json, want) in [
+            ("{}", false),
+            (r#"{"t":null}"#, false),
+            (r#"{"t":false}"#, false),
+            (r#"{"t":""}"#, false),
+            (r#"{"t":"false"}"#, false),
+            (r#"{"t":true}"#, true),
+            (r#"{"t":0}"#, true),
+            (r#"{"t":[]}"#, true),
+            (r#"{"t":{}}"#, true),
+            (r#"{"t":"x"}"#, true),
+        ] {
+            check("[t]", json, Some(want));
+            check("![t]", json, Some(!want));
+            check("!([t])", json, Some(!want));
+        }
+        check("\"x\"", "{}", Some(true));
+        check("\"false\"", "{}", Some(false));
+        check("(\"\")", "{}", Some(false));
+        check("5", "{}", Some(true));
+    }
+
+    #[test]
+    fn equality_never_mixes_types() {
+        check("[a] == 1", r#"{"a":1}"#, Some(true));
+        check("[a] == 1", r#"{"a":"1"}"#, Some(false));
+        check("[a] == 1", r#"{"a":1.0}"#, Some(false));
+        check("[a] == 1.0", r#"{"a":1.0}"#, Some(true));
+        check("[a] == 18446744073709551615", r#"{"a":18446744073709551615}"#, Some(true));
+        check("[a] != 1", "{}", Some(true));
+        check("\"x\" == [a]", r#"{"a":"x"}"#, Some(true));
+        check("[a] == \"true\"", r#"{"a":true}"#, Some(false));
+        check("[a] == [b]", "{}", Some(true));
+        check("[a] == [b]", r#"{"a":null}"#, Some(true));
+        check("[a] == [b]", r#"{"a":1,"b":1.0}"#, Some(false));
+        check("[a] == [b]", r#"{"a":[1,{"x":2,"y":"z"}],"b":[1,{"y":"z","x":2}]}"#, Some(true));
+        check("[a] == [b]", r#"{"a":[1],"b":[1,2]}"#, Some(false));
+        check("1 == 1", "{}", Some(true));
+        check("1 == 1.0", "{}", Some(false));
+    }
+
+    #[test]
+    fn order_of_what_has_none_is_an_error() {
+        check("[a] < 5", r#"{"a":4}"#, Some(true));
+        check("[a] < 5", r#"{"a":4.5}"#, Some(true));
+        check("[a] >= 5", r#"{"a":5.0}"#, Some(true));
+        check("[a] > 5.5", r#"{"a":6}"#, Some(true));
+        check("5 < [a]", r#"{"a":6}"#, Some(true));
+        check("5 >= [a]", r#"{"a":6}"#, Some(false));
+        check("[a] > \"b\"", r#"{"a":"c"}"#, Some(true));
+        check("[a] < [b]", r#"{"a":1,"b":2.5}"#, Some(true));
+        check("[a] <= [b]", r#"{"a":9007199254740993,"b":9007199254740992}"#, Some(false));
+        check("[a] > [b]", r#"{"a":"b","b":"a"}"#, Some(true));
+        for json in ["{}", r#"{"a":null}"#, r#"{"a":"4"}"#, r#"{"a":[4]}"#, r#"{"a":true}"#, r#"{"a":{}}"#] {
+            check("[a] < 5", json, None);
+            check("!([a] < 5)", json, None);
+            check("[a] < [b]", json, None);
+        }
+        let error = decide("[a] < 5", "{}").unwrap_err();
+        assert_eq!(error.to_string(), "cannot compare a missing field with a number");
+        // What is decided before the error counts.
+        check("[x] or [a] < 5", r#"{"x":1}"#, Some(true));
+        check("[x] and [a] < 5", "{}", Some(false));
+        check("[a] < 5 or [x]", r#"{"x":1}"#, None);
+    }
+
+    #[test]
+    fn in_compares_by_kind_of_sides() {
+        check("[a] in [1, 2]", r#"{"a":"2"}"#, Some(true));
+        check("[a] in [1, 2]", r#"{"a":2}"#, Some(true));
+        check("[a] in [1, 2]", r#"{"a":2.0}"#, Some(false));
+        check("[a] in [1, 2.0]", r#"{"a":2.0}"#, Some(true));
+        check("[a] in [\"true\", \"x\"]", r#"{"a":true}"#, Some(true));
+        check("[a] in [\"[x, 1]\", \"y\"]", r#"{"a":["x",1]}"#, Some(true));
+        check("[a] in [\"{x=1}\", \"y\"]", r#"{"a":{"x":1}}"#, Some(true));
+        check("[a] in [\"x\", \"y\"]", "{}", Some(false));
+        check("[a] not in [\"x\", \"y\"]", "{}", Some(true));
+        check("[a] in \"abc\"", r#"{"a":"b"}"#, Some(true));
+        check("[a] in 123", r#"{"a":"2"}"#, Some(true));
+        check("[a] in 123", r#"{"a":2}"#, Some(false));
+        check("\"b\" in [a]", r#"{"a":"abc"}"#, Some(true));
+        check("\"b\" in [a]", r#"{"a":["a","b"]}"#, Some(true));
+        check("\"b\" in [a]", r#"{"a":["abc"]}"#, Some(false));
+        check("\"b\" in [a]", r#"{"a":{"b":1}}"#, Some(false));
+        check("1 in [a]", r#"{"a":[1]}"#, Some(true));
+        check("1 in [a]", r#"{"a":["1"]}"#, Some(false));
+        check("1 in [a]", r#"{"a":1}"#, Some(false));
+        check("[a] in [b]", r#"{"a":"x","b":"axb"}"#, Some(true));
+        check("[a] in [b]", r#"{"a":1,"b":[1]}"#, Some(true));
+        check("[a] in [b]", r#"{"a":1,"b":["1"]}"#, Some(false));
+        check("[a] in [b]", r#"{"a":[1],"b":[[1]]}"#, Some(false));
+        check("[a] in [b]", r#"{"a":42,"b":42}"#, Some(true));
+        check("[a] in [b]", "{}", Some(false));
+        check("\"a\" in \"abc\"", "{}", Some(true));
+        check("\"a\" in [\"x\", \"a\"]", "{}", Some(true));
+        check("\"a\" not in \"abc\"", "{}", Some(false));
+        // One element makes a field reference, as in Logstash.
+        check("[a] in [\"x\"]", r#"{"a":"x"}"#, Some(false));
+    }
+
+    #[test]
+    fn times_print_as_logstash_prints_them() {
+        let cond = cond(
+            "[t] in [\"2013-01-02T03:04:05.678Z\", \"2013-01-02T03:04:05.000Z\", \"2013-01-02T03:04:05.678912Z\"]",
+        );
+        let mut batch = Batch::new();
+        for (nanos, want) in [(678_000_000, true), (0, true), (678_912_000, true), (678_912_001, false)] {
+            let event = batch.new_event();
+            batch.set(event, &FieldRef::of("t"), Value::Time(Timestamp::new(1_357_095_845, nanos)));
+            assert_eq!(eval(&cond, &batch, event), Ok(want), "{nanos}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_texts_alone() {
+        check("[a] =~ /^4\\d\\d$/", r#"{"a":"404"}"#, Some(true));
+        check("[a] =~ /^4\\d\\d$/", r#"{"a":"x\n404\ny"}"#, Some(true));
+        check("[a] =~ /a.b/", r#"{"a":"a\nb"}"#, Some(false));
+        check("[a] =~ /\\/var\\/log/", r#"{"a":"/var/log/syslog"}"#, Some(true));
+        check("[a] =~ \"^a.c$\"", r#"{"a":"abc"}"#, Some(true));
+        for json in ["{}", r#"{"a":404}"#, r#"{"a":["404"]}"#] {
+            check("[a] =~ /4/", json, Some(false));
+            check("[a] !~ /4/", json, Some(true));
+        }
+        check("\"abc\" =~ /b/", "{}", Some(true));
+    }
+
+    #[test]
+    fn operators_bind_as_in_logstash() {
+        check("[a] and [b] or [c]", r#"{"c":1}"#, Some(true));
+        check("[a] or [b] and [c]", r#"{"a":1}"#, Some(true));
+        check("[a] or [b] and [c]", r#"{"b":1}"#, Some(false));
+        check("([a] or [b]) and [c]", r#"{"a":1}"#, Some(false));
+        // An `or` ends only the last of the `and`s before it.
+        check("[a] and [b] and [c] or [d]", r#"{"d":1}"#, Some(false));
+        check("[a] and [b] and [c] or [d]", r#"{"a":1,"d":1}"#, Some(true));
+        check("[a] xor [b]", r#"{"a":1}"#, Some(true));
+        check("[a] xor [b]", r#"{"a":1,"b":1}"#, Some(false));
+        check("[a] nand [b]", r#"{"a":1,"b":1}"#, Some(false));
+        check("[a] nand [b]", "{}", Some(true));
+        check("[a][b][0] == \"x\" and [field with space]", r#"{"a":{"b":["x"]},"field with space":1}"#, Some(true));
+    }
+
+    #[test]
+    fn events_go_down_the_first_branch_that_holds() {
+        let branches = [(cond("[n] == 1"), ()), (cond("[n] > 1"), ())];
+        let mut batch = Batch::new();
+        let lines = [r#"{"n":2}"#, r#"{"n":1}"#, r#"{"n":0}"#, "{}", r#"{"n":3}"#, r#"{"n":1}"#];
+        let events: Vec<EventId> = lines.iter().map(|json| event(&mut batch, json)).collect();
+        let mut parts = vec![vec![99], Vec::new(), Vec::new()];
+        let mut failed = Vec::new();
+        split(&branches, &batch, &events, &mut parts, &mut |event, _| failed.push(event));
+        assert_eq!(parts, [vec![1, 5], vec![0, 4], vec![2]]);
+        assert_eq!(failed, [3]);
+    }
+}
