@@ -203,7 +203,7 @@ impl Parser<'_> {
         }
         if self.lexer.peek() == Some('(') {
             let message = format!("`{word}( … )`: conditions call no methods");
-            return self.fail(code::OPERAND, place, message, "neither Logstash nor this knows any");
+            return self.fail(code::OPERAND, place, message, "there are none, in Logstash either");
         }
         let message = format!("`{word}` is neither a field nor a text");
         self.fail(code::OPERAND, place, message, format!("a field is written `[{word}]`, a text \"{word}\""))

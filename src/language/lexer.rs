@@ -12,8 +12,9 @@ pub(super) struct Lexer<'t> {
     text: &'t str,
     file: u32,
     at: usize,
-    /// Where the last text that spans lines began: if a quote is missing, it is probably there.
-    pub(super) long_text: Option<usize>,
+    /// Where the last text that spans lines begins and ends: if a quote is missing, it is
+    /// probably there.
+    pub(super) long_text: Option<(usize, usize)>,
 }
 
 /// A quote or slash without its partner.
@@ -153,7 +154,7 @@ impl<'t> Lexer<'t> {
         let start = self.at;
         Some(self.until(quote).map(|raw| {
             if raw.contains('\n') {
-                self.long_text = Some(start);
+                self.long_text = Some((start, self.at));
             }
             Quoted { quote, raw: raw.to_owned() }
         }))

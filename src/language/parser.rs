@@ -21,7 +21,8 @@ pub struct Parsed {
 
 /// Parses the text of one file, whose number places are to carry.
 pub fn parse(text: &str, file: u32) -> Parsed {
-    let mut parser = Parser { lexer: Lexer::new(text, file), diagnostics: Vec::new(), depth: 0, ended: false };
+    let mut parser =
+        Parser { lexer: Lexer::new(text, file), diagnostics: Vec::new(), depth: 0, braces: 0, ended: false };
     let tree = parser.tree();
     Parsed { tree, diagnostics: parser.diagnostics }
 }
@@ -35,6 +36,8 @@ pub(super) struct Parser<'t> {
     pub(super) lexer: Lexer<'t>,
     diagnostics: Vec<Diagnostic>,
     depth: usize,
+    /// Braces that are open here.
+    braces: usize,
     /// A mistake after which nothing more can be said: open blocks just end.
     ended: bool,
 }
@@ -56,12 +59,17 @@ impl<'t> Parser<'t> {
             }
             // A missing brace ended all open blocks; the next section is read as ever.
             self.ended = self.lexer.at_end();
+            self.braces = 0;
         }
     }
 
     fn section(&mut self) -> Parse<Section> {
         let start = self.lexer.offset();
         let Some(word) = self.lexer.name() else {
+            if self.lexer.peek() == Some('}') {
+                let place = self.lexer.place_ahead();
+                return Err(self.fail(code::UNCLOSED, place, "a `}` too many", "no block is open here"));
+            }
             return Err(self.unexpected("`input`, `filter` or `output`"));
         };
         let place = self.lexer.place(start);
@@ -75,15 +83,18 @@ impl<'t> Parser<'t> {
         Ok(Section { kind, at: At(place), body })
     }
 
-    /// Goes on behind what can't be a section: its block, if it has one.
+    /// Goes on behind what can't be a section: its block, or everything before the next block.
     fn skip_section(&mut self, start: usize) {
         self.lexer.space();
-        if self.lexer.peek() == Some('{') {
-            self.lexer.bump();
+        if self.lexer.offset() > start && self.lexer.sign("{") {
             self.skip_to(&['}']);
             self.lexer.sign("}");
-        } else if self.lexer.offset() == start {
-            self.lexer.bump();
+            return;
+        }
+        self.braces = 0;
+        self.recover(start, 0, "{");
+        while self.lexer.sign("}") {
+            self.recover(self.lexer.offset() + 1, 0, "{");
         }
     }
 
@@ -94,17 +105,19 @@ impl<'t> Parser<'t> {
         if !self.lexer.sign("{") {
             return Err(self.unexpected(expected));
         }
+        self.braces += 1;
         let open = self.lexer.place(start);
         self.nested(|p| Ok(p.nodes(open)))
     }
 
     fn nodes(&mut self, open: Place) -> Vec<Node> {
         let mut nodes = Vec::new();
+        let level = self.braces;
         while !self.closed(open) {
             let start = self.lexer.offset();
             match self.node() {
                 Ok(node) => nodes.push(node),
-                Err(Failed) => self.recover(start, &["{"]),
+                Err(Failed) => self.recover(start, level, "{"),
             }
         }
         nodes
@@ -113,7 +126,11 @@ impl<'t> Parser<'t> {
     /// Whether the block that began at `open` ends here; takes its brace.
     fn closed(&mut self, open: Place) -> bool {
         self.lexer.space();
-        if self.ended || self.lexer.sign("}") {
+        if self.ended {
+            return true;
+        }
+        if self.lexer.sign("}") {
+            self.braces -= 1;
             return true;
         }
         let section = self.section_ahead();
@@ -207,6 +224,7 @@ impl<'t> Parser<'t> {
         if !self.lexer.sign("{") {
             return Err(self.unexpected(expected));
         }
+        self.braces += 1;
         let open = self.lexer.place(start);
         let attributes = self.nested(|p| Ok(p.attributes(open)))?;
         Ok(Plugin { name: name.to_owned(), at: At(at), attributes })
@@ -215,6 +233,7 @@ impl<'t> Parser<'t> {
     fn attributes(&mut self, open: Place) -> Vec<Attribute> {
         let mut attributes = Vec::new();
         let mut end = None;
+        let level = self.braces;
         while !self.closed(open) {
             let start = self.lexer.offset();
             if end == Some(start) {
@@ -223,7 +242,7 @@ impl<'t> Parser<'t> {
             }
             match self.attribute() {
                 Ok(attribute) => attributes.push(attribute),
-                Err(Failed) => self.recover(start, &["=>"]),
+                Err(Failed) => self.recover(start, level, "=>"),
             }
             end = Some(self.lexer.offset());
         }
@@ -359,10 +378,12 @@ impl<'t> Parser<'t> {
     fn hash(&mut self) -> Parse<ValueKind> {
         let open = self.lexer.offset();
         self.lexer.bump();
+        self.braces += 1;
         let mut entries = Vec::new();
         loop {
             self.lexer.space();
             if self.lexer.sign("}") {
+                self.braces -= 1;
                 return Ok(ValueKind::Hash(entries));
             }
             if self.lexer.at_end() {
@@ -417,7 +438,6 @@ impl<'t> Parser<'t> {
     /// Text between quotes.
     pub(super) fn text(&mut self) -> Parse<Option<Quoted>> {
         let start = self.lexer.offset();
-        let long = self.lexer.long_text;
         match self.lexer.quoted() {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(text)),
@@ -425,18 +445,12 @@ impl<'t> Parser<'t> {
                 self.lexer.bump();
                 let place = self.lexer.place(start);
                 let line = self.lexer.rest().lines().next().unwrap_or_default();
-                let mut mistake = Diagnostic::error(code::TEXT, place, "a text is not closed");
-                if line.contains("\\\"") || line.contains("\\'") {
-                    mistake = mistake.label("a backslash before a quote keeps the quote from ending the text");
-                } else {
-                    mistake = mistake.label("no such quote follows");
-                }
-                if let Some(long) = long {
-                    let line = self.lexer.line(long);
-                    mistake =
-                        mistake.note(format!("the text that begins in line {line} spans lines: is its end missing?"));
-                }
-                let failed = self.report(mistake);
+                let escaped = line.contains("\\\"") || line.contains("\\'");
+                let label = match escaped {
+                    true => "a backslash before a quote keeps the quote from ending the text",
+                    false => "no such quote follows",
+                };
+                let failed = self.fail(code::TEXT, place, "a text is not closed", label);
                 self.end();
                 Err(failed)
             }
@@ -466,15 +480,29 @@ impl<'t> Parser<'t> {
         self.lexer.rewind(self.lexer.offset() + self.lexer.rest().len());
     }
 
-    pub(super) fn report(&mut self, mistake: Diagnostic) -> Failed {
+    pub(super) fn report(&mut self, mut mistake: Diagnostic) -> Failed {
         // What follows a mistake after which nothing can be said is no news.
         if !self.ended {
+            if let Some(line) = self.runaway(&mistake) {
+                mistake = mistake.note(format!(
+                    "the text that begins in line {line} spans lines: is its end missing? \
+                     (a backslash before a quote keeps the quote from ending a text)"
+                ));
+            }
             self.diagnostics.push(mistake);
             if self.diagnostics.len() == MISTAKES_MAX {
                 self.end();
             }
         }
         Failed
+    }
+
+    /// The line of a text over several lines just before a mistake: likely its cause.
+    fn runaway(&mut self, mistake: &Diagnostic) -> Option<usize> {
+        let (start, end) = self.lexer.long_text?;
+        let line = self.lexer.line(mistake.place.start as usize);
+        let near = start < mistake.place.start as usize && self.lexer.line(end) == line;
+        near.then(|| self.lexer.line(start))
     }
 
     pub(super) fn fail(
@@ -496,28 +524,29 @@ impl<'t> Parser<'t> {
         self.fail(code::SYNTAX, place, format!("expected {expected}, found {found}"), "")
     }
 
-    /// Goes on, in a block, at its closing brace or at the next name before one of `signs`.
-    fn recover(&mut self, start: usize, signs: &[&str]) {
+    /// Goes on in the block of brace level `level`: at its closing brace, or at the next name
+    /// before `sign`. Braces that were open where the mistake happened are closed first.
+    fn recover(&mut self, start: usize, level: usize, sign: &str) {
         // Progress, whatever stands here; braces are counted below.
         if self.lexer.offset() == start && self.lexer.name().is_none() && !matches!(self.lexer.peek(), Some('{' | '}'))
         {
             self.lexer.bump();
         }
-        let mut depth = 0;
         loop {
             self.lexer.space();
             let here = self.lexer.offset();
+            let inside = self.braces > level;
             match self.lexer.peek() {
                 None => return,
-                Some('}') if depth == 0 => return,
-                Some('}') => depth -= 1,
-                Some('{') => depth += 1,
+                Some('}') if !inside => return,
+                Some('}') => self.braces -= 1,
+                Some('{') => self.braces += 1,
                 Some('"' | '\'') if self.lexer.quoted().is_some_and(|text| text.is_ok()) => continue,
                 Some(c) if is_name(c) => {
-                    self.lexer.name();
+                    let word = self.lexer.name();
                     let behind = self.lexer.offset();
                     self.lexer.space();
-                    if depth == 0 && signs.iter().any(|sign| self.lexer.rest().starts_with(sign)) {
+                    if !inside && (self.lexer.rest().starts_with(sign) || sign == "{" && word == Some("if")) {
                         self.lexer.rewind(here);
                         return;
                     }
