@@ -78,7 +78,9 @@ impl<'a> Watch<'a> {
             if truncated {
                 // Its copy goes on where it was: that must be kept before the file's new lines are.
                 let unproven = self.files.values().filter(|f| f.unproven.is_some()).map(|f| f.id);
-                unproven.collect::<Vec<_>>().into_iter().for_each(|id| drop(self.prove(id)));
+                for id in unproven.collect::<Vec<_>>() {
+                    self.prove(id);
+                }
             }
             if now >= cleaning {
                 self.forget();
