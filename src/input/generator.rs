@@ -124,3 +124,46 @@ impl Generator {
         Arc::new(Origin { fields: vec![self.host.clone()], numbers })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emitted(lines: &[&str], count: u64, threads: usize, stop_after: Option<usize>) -> Vec<(String, i64)> {
+        let mut generator = Generator {
+            lines: lines.iter().map(|l| l.to_string()).collect(),
+            count,
+            threads,
+            host: (FieldRef::of("host"), "h".to_owned()),
+            sequence: FieldRef::of("sequence"),
+        };
+        let (feed, works) = Feed::for_test(4, Default::default());
+        let stop = feed.stop();
+        let thread = std::thread::spawn(move || generator.run(&feed));
+        let mut out = Vec::new();
+        for work in works {
+            for frame in &work.batch.frames {
+                let text = String::from_utf8_lossy(work.batch.bytes(frame.bytes)).into_owned();
+                out.push((text, work.batch.origins[frame.origin as usize].numbers[0].1));
+            }
+            if stop_after.is_some_and(|n| out.len() >= n) {
+                stop.stop();
+            }
+        }
+        thread.join().unwrap().unwrap();
+        out
+    }
+
+    #[test]
+    fn lines_are_emitted_in_rounds() {
+        let check = |lines: &[&str], count, expected: &[(&str, i64)]| {
+            let expected: Vec<_> = expected.iter().map(|(l, n)| (l.to_string(), *n)).collect();
+            assert_eq!(emitted(lines, count, 1, None), expected);
+        };
+        check(&["a", "b"], 3, &[("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]);
+        check(&["a"], 1, &[("a", 0)]);
+        check(&[], 3, &[]);
+        assert_eq!(emitted(&["a"], 10, 3, None).len(), 30);
+        assert!(emitted(&["a"], 0, 1, Some(100)).len() >= 100);
+    }
+}

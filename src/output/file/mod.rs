@@ -108,8 +108,10 @@ struct File {
     pending: Vec<Delivery>,
     flushed: Instant,
     cleaned: Instant,
-    /// The error that was logged last and is not over.
+    /// An error that was logged is not over.
     failing: bool,
+    /// A bad name was logged; the next is when stale files are closed.
+    warned: bool,
 }
 
 fn build(options: &Options, context: &Context) -> Built<Box<dyn Output>> {
@@ -155,6 +157,7 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Output>> {
         flushed: Instant::now(),
         cleaned: Instant::now(),
         failing: false,
+        warned: false,
     }))
 }
 
@@ -238,6 +241,10 @@ impl File {
                     self.write_all();
                     self.close_all();
                 }
+                // Many names may mean the failure file.
+                if self.by_name.len() >= 2 * OPEN_MAX {
+                    self.by_name.clear();
+                }
                 let path = self.allowed().unwrap_or_else(|| self.failure.clone());
                 // Several names may mean one file: it must have one buffer, to keep the order.
                 let at = match self.targets.iter().position(|target| target.path() == path) {
@@ -256,10 +263,10 @@ impl File {
     }
 
     /// The path that `self.name` means, if it lies below the root.
-    fn allowed(&self) -> Option<PathBuf> {
+    fn allowed(&mut self) -> Option<PathBuf> {
         let path = normal(Path::new(OsStr::from_bytes(&self.name)))?;
         let inside = path.starts_with(&self.root) && path != self.root && !self.name.contains(&0);
-        if !inside {
+        if !inside && !std::mem::replace(&mut self.warned, true) {
             let name = String::from_utf8_lossy(&self.name);
             tracing::warn!(path = %name, failure = %self.failure.display(), "cannot write outside of the fixed part of the path");
         }
@@ -296,8 +303,10 @@ impl File {
         }
         match target.write(&self.how) {
             Err(error) if !failed && is_name_error(&error) => {
-                let path = target.path().display();
-                tracing::warn!(%path, %error, failure = %self.failure.display(), "cannot make a file of this name");
+                if !std::mem::replace(&mut self.warned, true) {
+                    let path = target.path().display();
+                    tracing::warn!(%path, %error, failure = %self.failure.display(), "cannot make a file of this name");
+                }
                 self.write_failure(at)
             }
             result => result,
@@ -315,6 +324,7 @@ impl File {
 
     fn close_stale(&mut self) {
         self.cleaned = Instant::now();
+        self.warned = false;
         // Buffers are empty: places may change.
         self.targets.retain_mut(|target| std::mem::take(&mut target.active));
         self.by_name.clear();
