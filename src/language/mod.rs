@@ -14,6 +14,7 @@ mod lower;
 mod parser;
 pub mod plan;
 mod print;
+mod recovery;
 pub mod suggest;
 #[cfg(test)]
 pub(crate) mod testing;
