@@ -8,6 +8,7 @@
 //!
 //! On disk: `manifest` says what exists, `pack` how segments lie in files.
 
+pub(crate) mod aggregate;
 pub mod analyzer;
 mod build;
 mod bulk;
@@ -16,6 +17,8 @@ mod date;
 mod directory;
 mod disk;
 mod document;
+pub(crate) mod engine;
+pub(crate) mod hits;
 mod intake;
 mod lock;
 mod manifest;
@@ -24,6 +27,7 @@ mod merge;
 mod pack;
 mod partition;
 mod postings;
+pub(crate) mod query;
 mod retention;
 mod segment;
 mod settings;
