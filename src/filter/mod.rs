@@ -37,3 +37,6 @@ pub struct Run<'a> {
     /// The time to go by.
     pub now: Timestamp,
 }
+
+#[cfg(test)]
+mod tests;
