@@ -110,8 +110,11 @@ impl Scan<'_> {
                 complete = self.is_last(level.hash)?;
             }
             let key = if level.hash { self.key(&mut level)? } else { FieldId::EMPTY };
-            let raw =
-                if self.input.scratch.open.is_empty() { (self.input.scratch.pending.len() + 1) as u32 } else { 0 };
+            let raw = if room > 0 && self.input.scratch.open.is_empty() {
+                (self.input.scratch.pending.len() + 1) as u32
+            } else {
+                0
+            };
             let first = self.peek()?;
             // Each kind pushes by itself: a value that travels through memory on its way costs
             // more than all the rest.
