@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md for the house on one page.
 
 pub mod cli;
+pub mod daemon;
 pub mod settings;
 
 // What the user writes
@@ -33,3 +34,6 @@ pub mod metric;
 // The search's journey
 pub mod api;
 pub mod search;
+
+// Under everything
+pub mod telemetry;

@@ -282,7 +282,7 @@ pub struct Options {
 }
 
 /// What constructors are told besides their options.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     /// `pipeline.id`.
     pub pipeline: String,
@@ -294,6 +294,8 @@ pub struct Context {
     pub data: PathBuf,
     /// Only checking (`-t`): files that are missing are no error, nothing is opened for writing.
     pub check_only: bool,
+    /// The embedded index, where the process has one open.
+    pub index: Option<Arc<crate::index::Index>>,
 }
 
 impl Context {
@@ -387,4 +389,9 @@ impl Setting {
             _ => std::slice::from_ref(self),
         }
     }
+}
+
+/// A built-in plugin by kind and name.
+pub fn find(kind: Kind, name: &str) -> Option<&'static Spec> {
+    Catalogue::built_in().of(kind).iter().copied().find(|spec| spec.name == name)
 }

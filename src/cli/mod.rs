@@ -1,17 +1,22 @@
 //! The command line: Logstash's flags, any setting as `--name=value`, and the subcommands.
 //!
 //! A service file or an image that starts Logstash must start this as it is, so flags are read
-//! by Logstash's rules, not by a library's. Nothing runs here: arguments become a [`Command`].
+//! by Logstash's rules, not by a library's. Arguments become a
+//! [`Command`], which other modules run.
 
 pub mod demo;
 pub mod docs;
 pub mod generate;
 
+use crate::daemon;
 use crate::language::suggest;
 use crate::language::variable::Environment;
 use crate::settings::table::{self, Type};
 use crate::settings::{Settings, SettingsError};
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -54,6 +59,34 @@ const LONG: [(&str, &str); 3] = [
 
 /// Flags of old and what they set.
 const OLD: [(&str, &str); 3] = [("--debug", "debug"), ("--quiet", "error"), ("--verbose", "info")];
+
+/// Does what the arguments behind the program's name ask for.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = arguments.map(|a| a.to_string_lossy().into_owned()).collect();
+    let done = match parse(arguments, &daemon::variable) {
+        Ok(Command::Version) => print(&format!("logboom {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Help) => print(&help()),
+        Ok(Command::Docs(arguments)) => docs::main(arguments).map(|()| true),
+        Ok(Command::Generate(arguments)) => generate::main(arguments).map(|()| true),
+        Ok(Command::Demo(_)) => Ok(false),
+        Ok(Command::Run(settings)) => daemon::run(&settings),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<bool> {
+    // A reader that has seen enough (`| head`) is no error.
+    let _closed = std::io::stdout().write_all(text.as_bytes());
+    Ok(true)
+}
 
 /// Reads the arguments behind the program's name. All mistakes come at once.
 pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Command, SettingsError> {

@@ -8,8 +8,14 @@ use crate::plugin::{Build, Context, Literal, Options, Setting};
 
 /// A codec with options given as `name=value;name=value`.
 pub(super) fn try_codec(name: &str, config: &str, ecs: bool) -> Result<Codec, Vec<String>> {
-    let context =
-        Context { pipeline: "main".into(), id: "c".into(), ecs, data: "/nonexistent".into(), check_only: false };
+    let context = Context {
+        pipeline: "main".into(),
+        id: "c".into(),
+        ecs,
+        data: "/nonexistent".into(),
+        check_only: false,
+        index: None,
+    };
     let place = Place::default();
     let setting = |value: &str| Setting { value: Literal::String(value.into()), place };
     let pairs = config.split(';').filter_map(|pair| pair.split_once('='));

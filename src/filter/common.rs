@@ -166,6 +166,11 @@ impl From<&Options> for Common {
 }
 
 impl Common {
+    /// The `add_field` of an input: inputs add tags by an option of their own.
+    pub fn of_input(options: &Options) -> Common {
+        Common { add_tag: Vec::new(), remove_field: Vec::new(), remove_tag: Vec::new(), ..Common::from(options) }
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.add_field.is_empty()
@@ -318,7 +323,7 @@ pub(crate) mod tests {
     /// What constructors are told.
     pub(crate) fn context() -> Context {
         let (pipeline, id) = ("main".to_owned(), "test".to_owned());
-        Context { pipeline, id, ecs: true, data: Default::default(), check_only: false }
+        Context { pipeline, id, ecs: true, data: Default::default(), check_only: false, index: None }
     }
 
     /// Builds a filter, runs it on one event and says whether it succeeded.

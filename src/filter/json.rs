@@ -3,7 +3,7 @@
 //! `json { source => "message" }`, as Logstash's. Without a target the members become fields,
 //! as if each was set by its name (`[a][b]` is a reference there too).
 
-use super::common::{Common, Name, set};
+use super::common::{Name, set};
 use super::{Filter, Run};
 use crate::event::joda::parse_iso8601;
 use crate::event::json::Parser;

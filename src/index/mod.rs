@@ -24,6 +24,7 @@ mod lock;
 mod manifest;
 pub mod mapping;
 mod merge;
+mod name;
 mod pack;
 mod partition;
 mod postings;
@@ -39,6 +40,7 @@ mod writer;
 
 pub use bulk::{BulkItem, BulkOutcome};
 pub use mapping::{Explicit, FieldInfo, Kind, Mapping};
+pub use name::{StreamNameError, check_stream_name};
 pub use partition::Partition;
 pub use settings::{Clock, IndexSettings, Retention};
 pub use stats::{Stats, StreamStats};

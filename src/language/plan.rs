@@ -33,6 +33,18 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Calls `visit` with every plugin in it.
+    pub fn each_call(&self, visit: &mut dyn FnMut(&Call)) {
+        match self {
+            Step::Plugin(call) => visit(call),
+            Step::If { branches, otherwise } => {
+                branches.iter().flat_map(|(_, steps)| steps).chain(otherwise).for_each(|step| step.each_call(visit));
+            }
+        }
+    }
+}
+
 /// A condition, compiled: references resolved, patterns compiled, constants folded.
 /// What each means for an event is [`crate::pipeline::route`]'s affair.
 #[derive(Clone, Debug)]

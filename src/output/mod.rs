@@ -1,6 +1,7 @@
 //! Deliver: outputs make events durable somewhere. One file per output.
 
 mod file;
+mod index;
 mod null;
 mod stdout;
 
@@ -8,7 +9,7 @@ use crate::pipeline::Delivery;
 use crate::plugin::Spec;
 
 /// Every output, in alphabetical order. To add one: write its file, add its line here.
-pub static OUTPUTS: &[&Spec] = &[&file::SPEC, &null::SPEC, &stdout::SPEC];
+pub static OUTPUTS: &[&Spec] = &[&file::SPEC, &index::SPEC, &null::SPEC, &stdout::SPEC];
 
 /// An output, run on a thread of its own behind a bounded queue.
 pub trait Output: Send {
@@ -20,6 +21,12 @@ pub trait Output: Send {
 
     /// Called when the queue has run empty: what is buffered goes out now.
     fn flush(&mut self) {}
+
+    /// The index whose epochs make this output's events durable, if it has one: then they also
+    /// keep the positions of the pipeline's inputs.
+    fn index(&self) -> Option<&std::sync::Arc<crate::index::Index>> {
+        None
+    }
 
     /// Called once at the end, after the last delivery: makes everything durable.
     fn close(&mut self) {}

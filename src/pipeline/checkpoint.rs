@@ -46,6 +46,8 @@ pub enum CheckpointError {
 pub struct Checkpoints {
     path: PathBuf,
     positions: BTreeMap<String, String>,
+    /// Whether a write failed, so that the file lacks something.
+    behind: bool,
 }
 
 impl Checkpoints {
@@ -60,7 +62,7 @@ impl Checkpoints {
             Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(e) => return Err(open(e)),
         };
-        Ok(Checkpoints { path, positions })
+        Ok(Checkpoints { path, positions, behind: false })
     }
 
     /// The positions whose source begins with `prefix`.
@@ -70,9 +72,9 @@ impl Checkpoints {
     }
 
     /// Makes `changes` durable; an empty value forgets its source. After an error the next write
-    /// brings these changes too.
+    /// brings these changes too, also one without changes of its own.
     pub fn write(&mut self, changes: &[Position]) -> io::Result<()> {
-        if changes.is_empty() {
+        if changes.is_empty() && !self.behind {
             return Ok(());
         }
         for Position { source, value } in changes {
@@ -82,6 +84,13 @@ impl Checkpoints {
                 self.positions.insert(source.to_string(), value.to_string());
             }
         }
+        self.behind = true;
+        self.replace()?;
+        self.behind = false;
+        Ok(())
+    }
+
+    fn replace(&self) -> io::Result<()> {
         let body = serde_json::to_vec(&self.positions)?;
         let new = self.path.with_extension("new");
         let mut file = File::create(&new)?;

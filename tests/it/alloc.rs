@@ -49,8 +49,14 @@ pub(crate) fn allocations(run: impl FnOnce()) -> u64 {
 }
 
 fn decoder(name: &str, ecs: bool) -> Box<dyn Decoder> {
-    let context =
-        Context { pipeline: "main".into(), id: "x".into(), ecs, data: "/nonexistent".into(), check_only: false };
+    let context = Context {
+        pipeline: "main".into(),
+        id: "x".into(),
+        ecs,
+        data: "/nonexistent".into(),
+        check_only: false,
+        index: None,
+    };
     codec::build(&Options::default(), name, &context).expect("the codec is built").decoder
 }
 

@@ -1,6 +1,8 @@
 //! The integration tests, all in one binary: they drive the program from outside, as its users do.
 
 mod alloc;
+mod crash;
+mod harness;
 mod language;
 mod program;
 mod shipped;

@@ -18,8 +18,14 @@ pub(super) fn filter(config: &Json, ecs: bool) -> Built<Box<dyn Filter>> {
     let settings = config.as_object().unwrap().iter();
     let settings = settings.map(|(name, value)| (name.clone(), Place::default(), setting(value))).collect();
     let options = Options { settings, place: Place::default() };
-    let context =
-        Context { pipeline: "main".into(), id: "grok".into(), ecs, data: "/nonexistent".into(), check_only: false };
+    let context = Context {
+        pipeline: "main".into(),
+        id: "grok".into(),
+        ecs,
+        data: "/nonexistent".into(),
+        check_only: false,
+        index: None,
+    };
     build(&options, &context)
 }
 

@@ -1,0 +1,277 @@
+//! A worker: takes a batch → decode → filter → route → hand to outputs, on one thread, to the end.
+//!
+//! Nothing here allocates per event: selections and scratch lists are kept between batches.
+
+use super::ack::{Ack, Delivery, Pool, Shared};
+use super::defaults::Defaults;
+use super::feed::Work;
+use super::route::{CondError, split};
+use crate::codec::Decoder;
+use crate::event::{Batch, EventId, Timestamp};
+use crate::filter::common::Common;
+use crate::filter::{Filter, Run};
+use crate::language::plan::Cond;
+use crate::metric::Recorder;
+use crate::metric::pipeline::{PipelineStats, PluginStats};
+use crossbeam::channel::{Receiver, Sender};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One step of the filter section, as one worker has it.
+pub(super) enum Step {
+    Filter { filter: Box<dyn Filter>, common: Common, stats: Arc<PluginStats> },
+    If { branches: Vec<(Cond, Vec<Step>)>, otherwise: Vec<Step> },
+}
+
+impl Step {
+    pub(super) fn fork(&self) -> Step {
+        let fork = |steps: &Vec<Step>| steps.iter().map(Step::fork).collect();
+        match self {
+            Step::Filter { filter, common, stats } => {
+                Step::Filter { filter: filter.fork(), common: common.clone(), stats: stats.clone() }
+            }
+            Step::If { branches, otherwise } => Step::If {
+                branches: branches.iter().map(|(cond, steps)| (cond.clone(), fork(steps))).collect(),
+                otherwise: fork(otherwise),
+            },
+        }
+    }
+}
+
+/// One step of the output section.
+#[derive(Clone)]
+pub(super) enum Route {
+    Output(usize),
+    If { branches: Vec<(Cond, Vec<Route>)>, otherwise: Vec<Route> },
+}
+
+/// One input as a worker sees it.
+pub(super) struct Source {
+    pub(super) decoder: Box<dyn Decoder>,
+    pub(super) defaults: Defaults,
+    pub(super) stats: Arc<PluginStats>,
+}
+
+/// Everything that one worker has.
+pub(super) struct Worker {
+    pub(super) queue: Receiver<Work>,
+    pub(super) sources: Vec<Source>,
+    pub(super) filters: Vec<Step>,
+    pub(super) routes: Vec<Route>,
+    pub(super) outputs: Vec<(Sender<Delivery>, Arc<PluginStats>)>,
+    pub(super) pool: Pool,
+    pub(super) stats: Arc<PipelineStats>,
+    pub(super) recorder: Recorder,
+    pub(super) spare: Spare,
+}
+
+/// Selections that are not in use.
+#[derive(Default)]
+pub(super) struct Spare {
+    lists: Vec<Vec<EventId>>,
+    parts: Vec<Vec<Vec<EventId>>>,
+}
+
+impl Spare {
+    fn take(&mut self) -> Vec<EventId> {
+        self.lists.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, mut list: Vec<EventId>) {
+        list.clear();
+        self.lists.push(list);
+    }
+
+    fn take_parts(&mut self, count: usize) -> Vec<Vec<EventId>> {
+        let mut parts = self.parts.pop().unwrap_or_default();
+        parts.resize_with(count, Vec::new);
+        parts
+    }
+}
+
+/// What became of one batch's events.
+#[derive(Default)]
+struct Ledger {
+    read: u64,
+    created: u64,
+    /// Events lost to conditions, …
+    dead: u64,
+    /// … and how many of them had come out of the filters.
+    unrouted: u64,
+    /// Events to cancel.
+    failed: Vec<EventId>,
+}
+
+impl Ledger {
+    /// A condition that can't be evaluated loses its event, as in Logstash.
+    fn condition_failed(&mut self, event: EventId, error: &CondError) {
+        self.failed.push(event);
+        self.dead += 1;
+        if self.dead == 1 {
+            tracing::warn!(%error, "cannot evaluate a condition: its event is dropped");
+        }
+    }
+
+    /// Enters the batch into the pipeline's ledger, so that it balances whenever it is read.
+    fn enter(&self, stats: &PipelineStats, filtered: u64) {
+        stats.events_in.add(self.read);
+        stats.created.add(self.created);
+        stats.events_filtered.add(filtered);
+        stats.events_out.add(filtered - self.unrouted);
+        stats.dead.add(self.dead);
+        stats.dropped.add((self.read + self.created).saturating_sub(filtered + self.dead - self.unrouted));
+        stats.in_flight.add(-(self.read as i64));
+    }
+}
+
+impl Worker {
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        while let Ok(work) = self.queue.recv() {
+            self.batch(work);
+        }
+    }
+
+    fn batch(&mut self, Work { mut batch, input, ack }: Work) {
+        let began = Instant::now();
+        let now = batch.read_at.unwrap_or_else(Timestamp::now);
+        let mut events = self.spare.take();
+        self.decode(&mut batch, input, now, &mut events);
+        let mut ledger = Ledger { read: events.len() as u64, ..Ledger::default() };
+        self.stats.in_flight.add(ledger.read as i64);
+        filter(&mut self.filters, &mut batch, &mut events, now, &mut self.spare, &mut ledger);
+        self.recorder.observe(&batch, &events);
+        let filtered = events.len() as u64;
+        let dead = ledger.dead;
+        self.deliver(batch, &events, &ack, &mut ledger);
+        ledger.unrouted = ledger.dead - dead;
+        self.spare.give(events);
+        ack.done();
+        ledger.enter(&self.stats, filtered);
+        self.stats.duration_ns.add_time(began.elapsed());
+    }
+
+    fn decode(&mut self, batch: &mut Batch, input: usize, now: Timestamp, events: &mut Vec<EventId>) {
+        let source = &mut self.sources[input];
+        source.defaults.begin(batch);
+        let frames = std::mem::take(&mut batch.frames);
+        for &frame in &frames {
+            let first = events.len();
+            source.decoder.decode(batch, frame, events);
+            source.defaults.apply(batch, &events[first..], frame.origin, now);
+            if frame.tags != 0 {
+                tag(batch, frame.tags, &events[first..]);
+            }
+        }
+        batch.frames = frames;
+        source.stats.events_in.add(events.len() as u64);
+        source.stats.events_out.add(events.len() as u64);
+    }
+
+    fn deliver(&mut self, batch: Batch, events: &[EventId], ack: &Arc<Ack>, ledger: &mut Ledger) {
+        let mut lists: Vec<Vec<EventId>> = self.outputs.iter().map(|_| Vec::new()).collect();
+        route(&self.routes, &batch, events, &mut lists, &mut self.spare, ledger);
+        let shared = Shared::new(batch, Some(self.pool.clone()));
+        for ((sender, stats), list) in self.outputs.iter().zip(lists) {
+            if list.is_empty() {
+                continue;
+            }
+            stats.events_in.add(list.len() as u64);
+            // An output's thread ends only after the workers; if it is gone, the events stay
+            // unacknowledged and are read again.
+            let _gone = sender.send(Delivery::new(shared.clone(), list, ack.clone()));
+        }
+    }
+}
+
+fn tag(batch: &mut Batch, tags: u32, events: &[EventId]) {
+    let tags = batch.frame_tags[tags as usize - 1].clone();
+    for &event in events {
+        for tag in &tags {
+            batch.tag(event, tag);
+        }
+    }
+}
+
+/// Runs steps over a selection; afterwards it holds the events that go on, in order.
+fn filter(
+    steps: &mut [Step],
+    batch: &mut Batch,
+    events: &mut Vec<EventId>,
+    now: Timestamp,
+    spare: &mut Spare,
+    ledger: &mut Ledger,
+) {
+    for step in steps {
+        if events.is_empty() {
+            return;
+        }
+        match step {
+            Step::Filter { filter, common, stats } => {
+                ledger.created += run(filter, common, stats, batch, events, now, spare)
+            }
+            Step::If { branches, otherwise } => {
+                let mut parts = spare.take_parts(branches.len() + 1);
+                split(branches, batch, events, &mut parts, &mut |event, error| ledger.condition_failed(event, &error));
+                ledger.failed.drain(..).for_each(|event| batch.cancel(event));
+                events.clear();
+                let bodies = branches.iter_mut().map(|(_, steps)| steps).chain(std::iter::once(otherwise));
+                for (part, steps) in parts.iter_mut().zip(bodies) {
+                    filter(steps, batch, part, now, spare, ledger);
+                    events.extend_from_slice(part);
+                }
+                spare.parts.push(parts);
+            }
+        }
+    }
+}
+
+fn run(
+    filter: &mut Box<dyn Filter>,
+    common: &mut Common,
+    stats: &PluginStats,
+    batch: &mut Batch,
+    events: &mut Vec<EventId>,
+    now: Timestamp,
+    spare: &mut Spare,
+) -> u64 {
+    let began = Instant::now();
+    let (mut matched, mut created) = (spare.take(), spare.take());
+    filter.run(batch, &mut Run { events, matched: &mut matched, created: &mut created, now });
+    common.apply(batch, &matched);
+    stats.events_in.add(events.len() as u64);
+    events.retain(|&event| !batch.cancelled(event));
+    events.extend_from_slice(&created);
+    stats.events_out.add(events.len() as u64);
+    stats.duration_ns.add_time(began.elapsed());
+    let made = created.len() as u64;
+    spare.give(matched);
+    spare.give(created);
+    made
+}
+
+/// Sorts events into the lists of the outputs that they reach.
+fn route(
+    routes: &[Route],
+    batch: &Batch,
+    events: &[EventId],
+    lists: &mut [Vec<EventId>],
+    spare: &mut Spare,
+    ledger: &mut Ledger,
+) {
+    for step in routes {
+        match step {
+            Route::Output(output) => lists[*output].extend_from_slice(events),
+            Route::If { branches, otherwise } => {
+                let mut parts = spare.take_parts(branches.len() + 1);
+                split(branches, batch, events, &mut parts, &mut |event, error| ledger.condition_failed(event, &error));
+                ledger.failed.clear();
+                let bodies = branches.iter().map(|(_, routes)| routes).chain(std::iter::once(otherwise));
+                for (part, routes) in parts.iter().zip(bodies) {
+                    route(routes, batch, part, lists, spare, ledger);
+                }
+                spare.parts.push(parts);
+            }
+        }
+    }
+}
