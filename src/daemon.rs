@@ -4,6 +4,7 @@
 //! nothing. Pipelines run before the APIs listen, so that the first event waits for nobody. At
 //! the end the order is the events': inputs, workers, outputs, the last epoch, the APIs.
 
+use crate::api::es::Es;
 use crate::api::{self, node::Node};
 use crate::diagnostic::{Diagnostic, Sources, render};
 use crate::index::Index;
@@ -297,24 +298,22 @@ impl Listeners {
             }
         };
         let (api, search) = (self.api.as_ref().map(|a| a.1), self.search.as_ref().map(|s| s.1));
+        let name = settings.text("node.name").map_or_else(api::node::host, str::to_owned);
+        let id = identity::node_id(settings.data())?;
         if let Some((listener, address)) = self.api {
             let health = Health::new();
             health.add_pipelines(registry.clone());
             health.add_disk(settings.data().to_owned());
-            let id = identity::node_id(settings.data())?;
-            let name = settings.text("node.name").map_or_else(api::node::host, str::to_owned);
+            if let Some(index) = index {
+                registry.add_index(index);
+                health.add_index(index);
+            }
             let node = Node::new(&name, &id, address, registry.clone(), health);
             runtime.spawn(api::listen::serve(listener, api::node::router(Arc::new(node)), ended()));
         }
         if let (Some((listener, _)), Some(index)) = (self.search, index) {
-            runtime.spawn(api::listen::serve(
-                listener,
-                {
-                    let _ = index;
-                    axum::Router::new()
-                },
-                ended(),
-            ));
+            let es = Es::new(index.clone(), &name, &id);
+            runtime.spawn(api::listen::serve(listener, es.router(), ended()));
         }
         Ok(Some(Apis { runtime, stop, api, search }))
     }
