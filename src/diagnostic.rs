@@ -207,8 +207,8 @@ struct Line<'t> {
 
 impl<'t> Line<'t> {
     fn of(text: &'t str, place: Place) -> Line<'t> {
-        let begin = text.floor_char_boundary(place.start as usize);
-        let end = text.floor_char_boundary(place.end as usize).max(begin);
+        let begin = boundary(text, place.start as usize);
+        let end = boundary(text, place.end as usize).max(begin);
         let start = text[..begin].rfind('\n').map_or(0, |at| at + 1);
         let line = text[start..].lines().next().unwrap_or_default();
         let within = |at: usize| (at - start).min(line.len());
@@ -219,6 +219,11 @@ impl<'t> Line<'t> {
             range: within(begin)..within(end),
         }
     }
+}
+
+/// The last boundary between characters that is not behind `at`.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 /// What is shown of a line: a long one is cut around the place.

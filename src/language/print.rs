@@ -332,8 +332,9 @@ mod tests {
         #[test]
         fn damage_is_told(tree in tree(), cut in any::<prop::sample::Index>(), put in "[{}()\\[\\]\"'/=>,# a]{0,3}") {
             let mut text = print(&tree);
-            let at = text.floor_char_boundary(cut.index(text.len() + 1));
-            let behind = text.ceil_char_boundary((at + 1).min(text.len()));
+            let bounds: Vec<usize> = (0..=text.len()).filter(|&at| text.is_char_boundary(at)).collect();
+            let at = cut.index(bounds.len());
+            let (at, behind) = (bounds[at], bounds[(at + 1).min(bounds.len() - 1)]);
             text.replace_range(at..behind, &put);
             for mistake in parse(&text, 0).diagnostics {
                 prop_assert!(mistake.place.end as usize <= text.len(), "{mistake:?}");

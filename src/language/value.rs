@@ -77,8 +77,8 @@ impl Checker<'_> {
                 Literal::Hash(_) | Literal::Plugin(_) => self.wrong(name, "an array", &setting),
                 _ => Some(Literal::Array(vec![setting])),
             },
-            Type::Hash => self.to_hash(name, setting),
-            Type::Codec => self.to_codec(name, single(setting)),
+            Type::Hash => self.hash_of(name, setting),
+            Type::Codec => self.codec_of(name, single(setting)),
             Type::Boolean => match single(setting) {
                 Setting { value: Literal::String(text), .. } if text == "true" || text == "false" => {
                     Some(Literal::String(text))
@@ -105,7 +105,7 @@ impl Checker<'_> {
             },
             Type::Field => match single(setting) {
                 Setting { value: Literal::String(text), .. } if text.is_empty() => None,
-                other if other.as_str().is_some() => self.to_field(name, other),
+                other if other.as_str().is_some() => self.field_of(name, other),
                 other => self.wrong(name, "a field reference", &other),
             },
             Type::String | Type::Path | Type::Password => match single(setting) {
@@ -116,7 +116,7 @@ impl Checker<'_> {
         value.map(|value| Setting { value, place })
     }
 
-    fn to_field(&mut self, name: &str, setting: Setting) -> Option<Literal> {
+    fn field_of(&mut self, name: &str, setting: Setting) -> Option<Literal> {
         let text = setting.as_str().unwrap_or_default();
         if FieldRef::parse(text).is_err() {
             let message = format!("`{name}` needs a field reference, not `{text}`");
@@ -127,7 +127,7 @@ impl Checker<'_> {
         Some(setting.value)
     }
 
-    fn to_codec(&mut self, name: &str, setting: Setting) -> Option<Literal> {
+    fn codec_of(&mut self, name: &str, setting: Setting) -> Option<Literal> {
         match setting.value {
             Literal::Plugin(call) => Some(Literal::Plugin(call)),
             Literal::String(codec) => {
@@ -141,7 +141,7 @@ impl Checker<'_> {
     }
 
     /// A hash, or an array of keys and values in turn.
-    fn to_hash(&mut self, name: &str, setting: Setting) -> Option<Literal> {
+    fn hash_of(&mut self, name: &str, setting: Setting) -> Option<Literal> {
         let elements = match setting.value {
             Literal::Hash(pairs) => return Some(Literal::Hash(pairs)),
             Literal::Array(ref elements) if elements.len() % 2 == 0 => elements,

@@ -71,15 +71,18 @@ pub fn eval(cond: &Cond, batch: &Batch, event: EventId) -> Result<bool, CondErro
         },
         Cond::ConstantInField(constant, field) => match (get(field), constant) {
             (Value::Array(list), _) => batch.entries(list).iter().any(|e| equals(batch, e.value, constant)),
-            (Value::Str(span), Constant::Text(text)) => batch.text(span).contains(&**text),
+            (Value::Str(span), Constant::Text(text)) => contains(batch.bytes(span), text.as_bytes()),
             _ => false,
         },
-        Cond::FieldInText(field, text) => batch.as_text(get(field)).is_some_and(|needle| text.contains(needle)),
+        Cond::FieldInText(field, text) => match get(field) {
+            Value::Str(span) => contains(text.as_bytes(), batch.bytes(span)),
+            _ => false,
+        },
         Cond::FieldInList(field, texts) => match get(field) {
             Value::Null => false,
             Value::Str(span) => {
-                let value = batch.text(span);
-                texts.iter().any(|text| **text == *value)
+                let value = batch.bytes(span);
+                texts.iter().any(|text| text.as_bytes() == value)
             }
             value => texts.iter().any(|text| prints_as(batch, value, text)),
         },
@@ -115,7 +118,7 @@ fn get(batch: &Batch, event: EventId, field: &FieldRef) -> Value {
 fn truthy(batch: &Batch, value: Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
-        Value::Str(span) => !matches!(batch.text(span), "" | "false"),
+        Value::Str(span) => !matches!(batch.bytes(span), b"" | b"false"),
         _ => true,
     }
 }
@@ -195,10 +198,15 @@ fn number(value: Value) -> Option<f64> {
 fn field_in_field(batch: &Batch, left: Value, right: Value) -> bool {
     match (left, right) {
         (Value::Null | Value::Array(_) | Value::Object(_), _) => false,
-        (Value::Str(a), Value::Str(b)) => batch.text(b).contains(batch.text(a)),
+        (Value::Str(a), Value::Str(b)) => contains(batch.bytes(b), batch.bytes(a)),
         (_, Value::Array(list)) => batch.entries(list).iter().any(|e| same(batch, e.value, left)),
         _ => same(batch, left, right),
     }
+}
+
+/// Whether a text has another one in it. Both are UTF-8, so bytes can't match across characters.
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
 }
 
 fn kind(value: Value) -> &'static str {
@@ -267,8 +275,8 @@ fn print_time(at: Timestamp, out: &mut dyn Write) -> fmt::Result {
     write!(out, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())?;
     let nanos = at.subsec_nanos();
     match nanos {
-        _ if nanos % 1_000_000 == 0 => write!(out, ".{:03}Z", nanos / 1_000_000),
-        _ if nanos % 1_000 == 0 => write!(out, ".{:06}Z", nanos / 1_000),
+        _ if nanos.is_multiple_of(1_000_000) => write!(out, ".{:03}Z", nanos / 1_000_000),
+        _ if nanos.is_multiple_of(1_000) => write!(out, ".{:06}Z", nanos / 1_000),
         _ => write!(out, ".{nanos:09}Z"),
     }
 }
