@@ -31,12 +31,13 @@ impl Known {
     pub fn new(key: &str, positions: &HashMap<String, String>) -> Known {
         let mut known = Known::default();
         for (source, value) in positions {
-            let name = source.strip_prefix(key).and_then(|s| s.strip_prefix('/'));
-            if name == Some(SINCE) {
+            // `main/in` is also the beginning of another input's `main/in2`.
+            let Some(name) = source.strip_prefix(key).and_then(|s| s.strip_prefix('/')) else { continue };
+            if name == SINCE {
                 known.since = value.parse().ok();
                 continue;
             }
-            match (name.and_then(Id::parse), serde_json::from_str::<Mark>(value)) {
+            match (Id::parse(name), serde_json::from_str::<Mark>(value)) {
                 (Some(id), Ok(mark)) => {
                     known.paths.insert(mark.path.clone());
                     known.marks.insert(id, mark);

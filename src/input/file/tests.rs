@@ -375,6 +375,7 @@ fn reads_whole_files_and_acts_on_them_when_they_are_durable() {
 #[test]
 fn packed_files_go_on_where_they_were() {
     let mut world = World::new("*.gz", &[("mode", "read"), ("file_completed_action", "log")]);
+    world.batch_events = 500;
     world.options.push(("file_completed_log_path", world.path("done").display().to_string()));
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     out.write_all(text(0..50_000).as_bytes()).unwrap();
