@@ -11,6 +11,7 @@
 
 mod complete;
 mod discover;
+mod find;
 mod identity;
 mod known;
 mod reader;
