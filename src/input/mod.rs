@@ -20,8 +20,8 @@ pub trait Input: Send {
     /// (as Logstash does), unless the pipeline stops.
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
 
-    /// Called once after `run` has come to its end (not after a stop) and all that it sent is
-    /// durable: what may only happen then, such as deleting files that were read.
+    /// Called once after `run` has returned for good and all that was sent is durable: for what may
+    /// only happen then, such as deleting files that were read.
     fn settled(&mut self) {}
 }
 

@@ -51,7 +51,7 @@ pub struct Pipeline {
     /// Its counters.
     pub stats: Arc<PipelineStats>,
     stop: Arc<Stop>,
-    inputs: Vec<JoinHandle<()>>,
+    inputs: Vec<JoinHandle<Box<dyn Input>>>,
     workers: Vec<JoinHandle<()>>,
     outputs: Vec<JoinHandle<()>>,
     trackers: Vec<Arc<Tracker>>,
@@ -110,7 +110,10 @@ impl Pipeline {
             let positions = positions(&input.key, &checkpoints, index.as_deref());
             let feed = input.feed(&stats, at, positions, tracker, queue.clone(), pool.clone(), stop.clone());
             let (mut plugin, id) = (input.input, input.id);
-            input_threads.push(spawn(format!("input-{id}"), move || receive(plugin.as_mut(), &feed, &id))?);
+            input_threads.push(spawn(format!("input-{id}"), move || {
+                receive(plugin.as_mut(), &feed, &id);
+                plugin
+            })?);
         }
         let keeper = match index {
             Some(index) => Keeper::Index(index),
@@ -128,7 +131,14 @@ impl Pipeline {
     /// read is delivered and durable. Returns whether it is.
     pub fn join(self) -> bool {
         let mut clean = true;
-        for thread in self.inputs.into_iter().chain(self.workers).chain(self.outputs) {
+        let mut inputs = Vec::new();
+        for thread in self.inputs {
+            match thread.join() {
+                Ok(input) => inputs.push(input),
+                Err(_) => clean = false,
+            }
+        }
+        for thread in self.workers.into_iter().chain(self.outputs) {
             clean &= thread.join().is_ok();
         }
         match self.keeper {
@@ -146,7 +156,11 @@ impl Pipeline {
                 }
             }
         }
-        clean && self.trackers.iter().all(|tracker| tracker.idle())
+        clean &= self.trackers.iter().all(|tracker| tracker.idle());
+        if clean {
+            inputs.iter_mut().for_each(|input| input.settled());
+        }
+        clean
     }
 }
 
