@@ -81,7 +81,15 @@ enum Follow {
     /// A literal that begins with a byte outside of the class: the run must end there.
     Outside,
     /// A literal that begins with a byte of the class.
-    Inside { first: u8, len: usize, forward: Finder<'static>, backward: FinderRev<'static> },
+    Inside(Box<Inside>),
+}
+
+#[derive(Debug)]
+struct Inside {
+    first: u8,
+    len: usize,
+    forward: Finder<'static>,
+    backward: FinderRev<'static>,
 }
 
 struct Walk<'a> {
@@ -199,12 +207,12 @@ impl Repeat {
         let follow = match follow {
             None => Follow::Open,
             Some(literal) if !class[literal[0] as usize] => Follow::Outside,
-            Some(literal) => Follow::Inside {
+            Some(literal) => Follow::Inside(Box::new(Inside {
                 first: literal[0],
                 len: literal.len(),
                 forward: Finder::new(literal).into_owned(),
                 backward: FinderRev::new(literal).into_owned(),
-            },
+            })),
         };
         Repeat { class, kind, min, max, greed, follow }
     }
@@ -234,9 +242,9 @@ impl Repeat {
             _ if self.greed == Greed::Possessive || run == least => Ok(End { at: run, only: true }),
             Follow::Open => Ok(End { at: run, only: false }),
             Follow::Outside => Ok(End { at: run, only: true }),
-            Follow::Inside { len, backward, .. } => {
-                let window = &text[least..text.len().min(run + len)];
-                let found = backward.rfind(window).ok_or(Stop::Fail)?;
+            Follow::Inside(literal) => {
+                let window = &text[least..text.len().min(run + literal.len)];
+                let found = literal.backward.rfind(window).ok_or(Stop::Fail)?;
                 Ok(End { at: least + found, only: false })
             }
         }
@@ -251,8 +259,8 @@ impl Repeat {
             Follow::Open => return Ok(End { at: least, only: false }),
             // It can't end before the run does, and not behind it.
             Follow::Outside => return Ok(End { at: self.run(text, at), only: true }),
-            Follow::Inside { first, len: 1, .. } => memchr::memchr(*first, &text[least..]),
-            Follow::Inside { forward, .. } => forward.find(&text[least..]),
+            Follow::Inside(literal) if literal.len == 1 => memchr::memchr(literal.first, &text[least..]),
+            Follow::Inside(literal) => literal.forward.find(&text[least..]),
         };
         let end = least + end.ok_or(Stop::Fail)?;
         if self.kind != Kind::Any && self.run(text, at) < end || end - at > self.max as usize {
