@@ -314,6 +314,15 @@ impl Batch {
         }
     }
 
+    /// Adds a top-level field, unless the event has it: then its value is returned and kept.
+    pub fn add_key(&mut self, event: EventId, key: FieldId, value: Value) -> Option<Value> {
+        let old = self.get_key(event, key);
+        if old.is_none() {
+            self.push_root(event, Entry::new(key, value));
+        }
+        old
+    }
+
     /// Sets a top-level field.
     pub fn set_key(&mut self, event: EventId, key: FieldId, value: Value) {
         let at = &self.events[event as usize];

@@ -7,10 +7,10 @@
 //! A capture becomes a span of the text that it was found in: no byte is copied.
 
 use super::{Filter, Run};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, code};
 use crate::event::json::write_value;
 use crate::event::{Batch, EventId, FieldRef, Span, Value, joda};
-use crate::grok::{self, GrokError, Kind, Library, Scratch, Set, UNSET};
+use crate::grok::{self, GrokError, Kind, Library, Pairs, Scratch, Set, UNSET};
 use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
 use crate::regexp::{MATCH_LIMIT, MatchError};
 use std::sync::Arc;
@@ -94,9 +94,14 @@ pub(super) static SPEC: Spec = Spec {
 /// Steps of a match that stand for a millisecond of `timeout_millis`.
 const STEPS_PER_MILLI: f64 = 20_000.0;
 
+/// From how many patterns for a field on the text's pairs of bytes are worth collecting: that
+/// costs about as much as three patterns that don't match.
+const MANY: usize = 6;
+
 struct Grok {
     plan: Arc<Plan>,
     scratch: Scratch,
+    pairs: Pairs,
     rendered: Vec<u8>,
 }
 
@@ -143,14 +148,14 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
         let field = match FieldRef::parse(name.as_str().unwrap_or_default()) {
             Ok(field) => field,
             Err(error) => {
-                errors.push(Diagnostic::error("C018", name.place, error.to_string()));
+                errors.push(Diagnostic::error(code::FIELD, name.place, error.to_string()));
                 continue;
             }
         };
         let mut source = Source { field, patterns: Vec::new() };
         for setting in patterns {
             let built = setting.as_str().ok_or_else(|| {
-                Diagnostic::error("C013", setting.place, "a pattern must be a text").label("expected a text")
+                Diagnostic::error(code::TYPE, setting.place, "a pattern must be a text").label("expected a text")
             });
             let built = built.and_then(|text| {
                 let grok =
@@ -178,7 +183,7 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
         tag_on_failure: tags("tag_on_failure", "_grokparsefailure"),
         tag_on_timeout: tags("tag_on_timeout", "_groktimeout"),
     };
-    Ok(Box::new(Grok { plan: Arc::new(plan), scratch: Scratch::default(), rendered: Vec::new() }))
+    Ok(Box::new(Grok::new(Arc::new(plan))))
 }
 
 fn library(options: &Options, context: &Context, errors: &mut Vec<Diagnostic>) -> Library {
@@ -187,7 +192,7 @@ fn library(options: &Options, context: &Context, errors: &mut Vec<Diagnostic>) -
     let glob = options.str("patterns_files_glob").unwrap_or("*");
     let library = Library::with(set, &options.strings("patterns_dir"), glob);
     let mut library = library.unwrap_or_else(|error| {
-        errors.push(Diagnostic::error("C025", options.place_of("patterns_dir"), error.to_string()));
+        errors.push(Diagnostic::error(code::FILE, options.place_of("patterns_dir"), error.to_string()));
         Library::new(set)
     });
     for (name, definition) in options.hash("pattern_definitions") {
@@ -223,17 +228,17 @@ fn pairs<'a>(setting: Option<&'a Setting>, errors: &mut Vec<Diagnostic>) -> Vec<
         Some((Literal::Array(array), place)) => {
             if array.len() % 2 != 0 {
                 let message = "`match` as an array needs an even number of elements: field, pattern, …";
-                errors.push(Diagnostic::error("C013", place, message));
+                errors.push(Diagnostic::error(code::TYPE, place, message));
             }
             array.chunks_exact(2).for_each(|pair| add(&pair[0], &pair[1]));
         }
-        Some((_, place)) => errors.push(Diagnostic::error("C013", place, "`match` must be a hash")),
+        Some((_, place)) => errors.push(Diagnostic::error(code::TYPE, place, "`match` must be a hash")),
     }
     pairs
 }
 
 fn complain(place: Place, error: GrokError) -> Diagnostic {
-    let diagnostic = Diagnostic::error("C019", place, error.to_string());
+    let diagnostic = Diagnostic::error(code::PATTERN, place, error.to_string());
     match error {
         GrokError::Unknown { near: Some(near), .. } => diagnostic.label(format!("did you mean `%{{{near}}}`?")),
         GrokError::Unknown { near: None, .. } => {
@@ -256,7 +261,7 @@ fn targets(
             Some(target) => format!("{target}{}", bracketed(&capture.field)),
             None => capture.field.clone(),
         };
-        let field = FieldRef::parse(&path).map_err(|e| Diagnostic::error("C018", place, e.to_string()))?;
+        let field = FieldRef::parse(&path).map_err(|e| Diagnostic::error(code::FIELD, place, e.to_string()))?;
         let single = field.steps().len() == 1;
         let overwrite = overwrite.contains(&capture.field);
         Ok(Target { field, single, kind: capture.kind, slot: capture.slot, overwrite })
@@ -276,7 +281,7 @@ impl Filter for Grok {
     }
 
     fn fork(&self) -> Box<dyn Filter> {
-        Box::new(Grok { plan: self.plan.clone(), scratch: Scratch::default(), rendered: Vec::new() })
+        Box::new(Grok::new(self.plan.clone()))
     }
 }
 
@@ -284,6 +289,10 @@ impl Filter for Grok {
 struct Timeout;
 
 impl Grok {
+    fn new(plan: Arc<Plan>) -> Grok {
+        Grok { plan, scratch: Scratch::default(), pairs: Pairs::default(), rendered: Vec::new() }
+    }
+
     fn event(&mut self, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
         let plan = self.plan.clone();
         let mut matched = false;
@@ -326,7 +335,15 @@ impl Grok {
         };
         // Where patterns go on after a match, the last one's result counts.
         let mut matched = false;
+        let many = source.patterns.len() >= MANY;
+        if many {
+            self.pairs.read(batch.bytes(span));
+        }
         for pattern in &source.patterns {
+            if many && !pattern.grok.may_match(&self.pairs) {
+                matched = false;
+                continue;
+            }
             match pattern.grok.captures(batch.text(span), &mut self.scratch) {
                 Ok(found) => matched = found,
                 Err(MatchError::Limit) => return Err(Timeout),
@@ -372,11 +389,13 @@ impl Grok {
             };
             let old = match (target.overwrite, target.single) {
                 (true, _) => None,
-                (false, true) => batch.get_key(event, target.field.first()),
+                (false, true) => match batch.add_key(event, target.field.first(), value) {
+                    None => continue,
+                    old => old,
+                },
                 (false, false) => batch.get(event, &target.field),
             };
             match old {
-                None | Some(Value::Null) if target.single => batch.set_key(event, target.field.first(), value),
                 None | Some(Value::Null) => drop(batch.set(event, &target.field, value)),
                 Some(Value::Array(_) | Value::Str(_)) => drop(batch.append(event, &target.field, value)),
                 Some(_) => {}

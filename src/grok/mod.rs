@@ -7,11 +7,13 @@
 //! literal that every match must hold sorts out most texts that can't match.
 
 mod library;
+mod pairs;
 mod scanner;
 mod token;
 mod tree;
 
 pub use library::{Library, Set};
+pub use pairs::Pairs;
 
 use crate::regexp::{Flags, MATCH_LIMIT, MatchError, Regexp, RegexpError};
 use memchr::memmem::Finder;
@@ -113,6 +115,8 @@ struct Inner {
     scanner: Option<Scanner>,
     /// What every match holds.
     required: Option<Finder<'static>>,
+    /// Its pairs of bytes.
+    pairs: Box<[u16]>,
 }
 
 impl Grok {
@@ -126,9 +130,10 @@ impl Grok {
         let slots = names.len();
         let tree = tree::parse(pattern, library, options.named_captures_only);
         let required = tree.as_deref().and_then(tree::required);
+        let pairs = pairs::places(required.as_deref().unwrap_or_default());
         let required = required.map(|literal| Finder::new(&literal).into_owned());
         let scanner = tree.and_then(|tree| Scanner::new(tree, slots));
-        Ok(Grok(Arc::new(Inner { regexp, captures, slots, scanner, required })))
+        Ok(Grok(Arc::new(Inner { regexp, captures, slots, scanner, required, pairs })))
     }
 
     /// The fields that it captures, in the order in which they are set.
@@ -139,6 +144,13 @@ impl Grok {
     /// The name of the engine that runs first, for people.
     pub fn engine(&self) -> &'static str {
         if self.0.scanner.is_some() { "scanner" } else { "pcre2" }
+    }
+
+    /// Whether a text of these pairs can match at all. Asked before [`Grok::captures`] where many
+    /// patterns are tried on one text.
+    #[inline]
+    pub fn may_match(&self, pairs: &Pairs) -> bool {
+        pairs.hold(&self.0.pairs)
     }
 
     /// Matches the text and leaves the captures' spans in `scratch`.

@@ -95,7 +95,7 @@ fn mistakes_are_all_reported() {
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all[0].contains("%{WRD}") && all[0].contains("did you mean `%{WORD}`?"), "{all:?}");
     assert!(all[1].contains("unmatched"), "{all:?}");
-    assert!(all[2].starts_with("C018"), "{all:?}");
+    assert!(all[2].starts_with(code::FIELD), "{all:?}");
 }
 
 #[test]
