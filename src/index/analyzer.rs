@@ -38,17 +38,49 @@ impl Analyzer {
     /// Calls `each` with the terms of a text, in order.
     #[inline]
     pub fn terms(&mut self, text: &str, each: impl FnMut(Term)) {
-        if text.is_ascii() { self.ascii(text, each) } else { self.general(text, each) }
+        if text.is_ascii() {
+            self.ascii(text, each)
+        } else if text.chars().all(|c| class(c).is_some()) {
+            self.japanese(text, each)
+        } else {
+            self.general(text, each)
+        }
     }
 
     fn ascii(&mut self, text: &str, mut each: impl FnMut(Term)) {
         let bytes = text.as_bytes();
-        let mut position = 0;
-        let mut at = 0;
-        while let Some((start, end)) = next_ascii(bytes, &mut at) {
+        let (mut position, mut at) = (0, 0);
+        while let Some((start, end)) = next_word(&mut at, |at| bytes.get(at).map(|&b| (CLASS[b as usize], 1))) {
             let mut from = start;
             while from < end {
                 let to = end.min(from + TERM_UNITS_MAX);
+                let word = &text[from..to];
+                let term = if word.bytes().any(|b| b.is_ascii_uppercase()) {
+                    self.lower.clear();
+                    self.lower.push_str(word);
+                    self.lower.make_ascii_lowercase();
+                    &*self.lower
+                } else {
+                    word
+                };
+                each(Term { text: term, start: from, end: to, position });
+                position += 1;
+                from = to;
+            }
+        }
+    }
+
+    /// ASCII, kana and ideographs: what nearly all Japanese logs consist of.
+    fn japanese(&mut self, text: &str, mut each: impl FnMut(Term)) {
+        let (mut position, mut at) = (0, 0);
+        let step = |at: usize| {
+            let c = text[at..].chars().next()?;
+            Some((class(c).unwrap_or(OTHER), c.len_utf8()))
+        };
+        while let Some((start, end)) = next_word(&mut at, step) {
+            let mut from = start;
+            while from < end {
+                let to = if end - from <= TERM_UNITS_MAX { end } else { cut(text, from, end) };
                 let word = &text[from..to];
                 let term = if word.bytes().any(|b| b.is_ascii_uppercase()) {
                     self.lower.clear();
@@ -123,27 +155,47 @@ static CLASS: [u8; 256] = {
     table
 };
 
-/// The next word from `at` on, which moves behind it.
+/// A character of its own: an ideograph, a hiragana.
+const ALONE: u8 = 7;
+/// Joins its like.
+const KATAKANA: u8 = 8;
+
+/// The class of a character that the short paths know.
 #[inline]
-fn next_ascii(bytes: &[u8], at: &mut usize) -> Option<(usize, usize)> {
+fn class(c: char) -> Option<u8> {
+    match c as u32 {
+        code @ 0..=0x7F => Some(CLASS[code as usize]),
+        // Ideographic space, comma, full stop, brackets; katakana's middle dot is punctuation too.
+        0x3000..=0x3002 | 0x3008..=0x3011 | 0x30FB => Some(OTHER),
+        0x3041..=0x3096 | 0x4E00..=0x9FEF => Some(ALONE),
+        0x30A1..=0x30FA | 0x30FC => Some(KATAKANA),
+        _ => None,
+    }
+}
+
+/// The next word from `at` on, which moves behind it; `step` gives the class of the character at
+/// a place, and its length.
+#[inline]
+fn next_word(at: &mut usize, step: impl Fn(usize) -> Option<(u8, usize)>) -> Option<(usize, usize)> {
     loop {
-        while *at < bytes.len() && !matches!(CLASS[bytes[*at] as usize], LETTER | DIGIT | JOIN) {
-            *at += 1;
-        }
-        if *at >= bytes.len() {
-            return None;
-        }
         let start = *at;
-        let mut last = CLASS[bytes[start] as usize];
-        let mut is_word = last != JOIN;
-        let mut i = start + 1;
-        while i < bytes.len() {
-            let class = CLASS[bytes[i] as usize];
+        let (first, len) = step(start)?;
+        *at += len;
+        match first {
+            LETTER | DIGIT | JOIN | KATAKANA => {}
+            ALONE => return Some((start, *at)),
+            _ => continue,
+        }
+        let mut last = first;
+        let mut is_word = first != JOIN;
+        while let Some((class, len)) = step(*at) {
             let joins = match class {
-                LETTER | DIGIT | JOIN => true,
-                OTHER => false,
+                JOIN => true,
+                LETTER | DIGIT => last != KATAKANA,
+                KATAKANA => matches!(last, KATAKANA | JOIN),
+                OTHER | ALONE => false,
                 mid => {
-                    let next = bytes.get(i + 1).map_or(OTHER, |&b| CLASS[b as usize]);
+                    let next = step(*at + len).map_or(OTHER, |next| next.0);
                     next == last
                         && match last {
                             LETTER => mid != MID_DIGIT,
@@ -155,15 +207,14 @@ fn next_ascii(bytes: &[u8], at: &mut usize) -> Option<(usize, usize)> {
             if !joins {
                 break;
             }
-            if matches!(class, LETTER | DIGIT | JOIN) {
+            if matches!(class, LETTER | DIGIT | JOIN | KATAKANA) {
                 last = class;
                 is_word |= class != JOIN;
             }
-            i += 1;
+            *at += len;
         }
-        *at = i;
         if is_word {
-            return Some((start, i));
+            return Some((start, *at));
         }
     }
 }
@@ -320,6 +371,17 @@ mod tests {
             analyzer.ascii(&text, |t| short.push((t.text.to_owned(), t.start, t.end, t.position)));
             analyzer.general(&text, |t| long.push((t.text.to_owned(), t.start, t.end, t.position)));
             prop_assert_eq!(short, long);
+        }
+
+        #[test]
+        fn the_japanese_path_gives_what_the_long_one_gives(text in "[aB0_:;,.' アンー・、。「ぁひ々一失龠]{0,30}") {
+            let mut analyzer = Analyzer::default();
+            if text.chars().all(|c| class(c).is_some()) {
+                let (mut short, mut long) = (Vec::new(), Vec::new());
+                analyzer.japanese(&text, |t| short.push((t.text.to_owned(), t.start, t.end, t.position)));
+                analyzer.general(&text, |t| long.push((t.text.to_owned(), t.start, t.end, t.position)));
+                prop_assert_eq!(short, long);
+            }
         }
 
         #[test]

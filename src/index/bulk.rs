@@ -59,6 +59,14 @@ pub enum BulkOutcome {
     },
 }
 
+/// The rows of a request that go to one stream, and their places in the request.
+struct OfStream {
+    stream: Arc<Stream>,
+    events: Vec<EventId>,
+    clients: Vec<ClientRow>,
+    places: Vec<usize>,
+}
+
 impl Index {
     /// Writes rows and waits until they are durable; one outcome per item, in order.
     pub fn bulk(&self, batch: Batch, items: Vec<BulkItem>) -> Result<Vec<BulkOutcome>, IndexError> {
@@ -113,7 +121,7 @@ impl Index {
             .collect();
         let bytes = batch.memory();
         let mut waiting = self.inner.admit(bytes)?;
-        let mut held: Vec<(Arc<Stream>, Vec<EventId>, Vec<ClientRow>, Vec<usize>)> = Vec::new();
+        let mut held: Vec<OfStream> = Vec::new();
         for (at, item) in items.into_iter().enumerate() {
             if outcomes[at].is_some() {
                 continue;
@@ -125,21 +133,22 @@ impl Index {
                 outcomes[at] = Some(BulkOutcome::Conflict { id: id.to_string() });
                 continue;
             }
-            let of_stream = match held.iter().position(|h| h.0.name == item.stream) {
+            let of_stream = match held.iter().position(|h| h.stream.name == item.stream) {
                 Some(at) => at,
                 None => {
-                    held.push((self.inner.stream(&item.stream), Vec::new(), Vec::new(), Vec::new()));
+                    let stream = self.inner.stream(&item.stream);
+                    held.push(OfStream { stream, events: Vec::new(), clients: Vec::new(), places: Vec::new() });
                     held.len() - 1
                 }
             };
-            held[of_stream].1.push(item.event);
-            held[of_stream].2.push(ClientRow { id, source: item.source });
-            held[of_stream].3.push(at);
+            held[of_stream].events.push(item.event);
+            held[of_stream].clients.push(ClientRow { id, source: item.source });
+            held[of_stream].places.push(at);
         }
         let share = bytes / held.len().max(1);
         let held = held
             .into_iter()
-            .map(|(stream, events, clients, places)| {
+            .map(|OfStream { stream, events, clients, places }| {
                 for (row, (client, at)) in clients.iter().zip(places).enumerate() {
                     let seq = waiting.next_seq + row as u64;
                     let id = client.id.as_ref().map_or_else(|| document_id(seq), |id| id.to_string());

@@ -30,7 +30,7 @@ pub(super) fn tantivy_settings() -> tantivy::IndexSettings {
     }
 }
 
-const STORE_LEVEL: i32 = 3;
+const STORE_LEVEL: i32 = 1;
 const STORE_BLOCK_BYTES: usize = 64 << 10;
 
 /// A pack file, mapped when first read, and removed with its last user once nobody needs it.

@@ -32,6 +32,9 @@ const RESERVED: u32 = 3;
 /// Names that a document's own fields can't have; such a field stays in `_source` alone.
 pub const RESERVED_NAMES: [&str; 3] = ["_source", "_seq", "_id"];
 
+/// The number of `@timestamp` in every mapping.
+pub(super) const TIMESTAMP: u32 = 0;
+
 /// How the values of a field are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {

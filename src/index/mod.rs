@@ -133,13 +133,12 @@ impl Index {
     ) -> Result<Arc<Index>, IndexError> {
         let committer = Committer::open(disk.clone())?;
         let text_fields: Arc<[String]> = settings.text_fields.clone().into();
-        let restore = |(name, mapping): (&Box<str>, &Mapping)| {
-            let name: Arc<str> = Arc::from(&**name);
-            let durable = mapping.fields().len();
+        let mut streams = BTreeMap::new();
+        for (name, mapping) in &committer.state.streams {
+            let (name, durable): (Arc<str>, _) = (Arc::from(&**name), mapping.fields().len());
             let stream = Stream::restored(name.clone(), text_fields.clone(), mapping.clone(), durable);
-            (name, Arc::new(stream))
-        };
-        let streams = committer.state.streams.iter().map(restore).collect();
+            streams.insert(name, Arc::new(stream));
+        }
         let waiting = Waiting { next_seq: committer.state.next_seq, ..Waiting::default() };
         let inner = Arc::new(Inner {
             settings,
@@ -201,9 +200,8 @@ impl Index {
     /// How far the inputs had come when the last epoch was written.
     pub fn positions(&self) -> Vec<Position> {
         let committer = self.inner.committer.lock();
-        let position =
-            |(source, value): (&Box<str>, &Box<str>)| Position { source: Arc::from(&**source), value: value.clone() };
-        committer.state.positions.iter().map(position).collect()
+        let positions = committer.state.positions.iter();
+        positions.map(|(source, value)| Position { source: Arc::from(&**source), value: value.clone() }).collect()
     }
 
     /// The index at this point in time. What arrived a second ago is in it.

@@ -2,8 +2,8 @@
 //! text index. No tantivy document is made, no thread started, no file touched.
 
 use super::analyzer::Analyzer;
-use super::document::{Leaf, Sink, Walker, time_of};
-use super::mapping::{Kind, Mapping, SOURCE};
+use super::document::{Leaf, Sink, Walker};
+use super::mapping::{Kind, Mapping, SOURCE, TIMESTAMP};
 use super::postings::{InvertedFiles, TextWriter};
 use super::stream::Stream;
 use super::{IndexError, directory};
@@ -67,8 +67,6 @@ pub(super) struct SegmentBuilder<'a> {
     files: ManagedDirectory,
     id: String,
     docs: u32,
-    min_time: i64,
-    max_time: i64,
     stored: Vec<u8>,
     source: Vec<u8>,
 }
@@ -80,6 +78,9 @@ struct Fields {
     slots: Vec<Option<Slot>>,
     analyzer: Analyzer,
     doc: u32,
+    /// Of `@timestamp`, which is the first field of every mapping.
+    min_time: i64,
+    max_time: i64,
 }
 
 struct Slot {
@@ -107,14 +108,14 @@ impl<'a> SegmentBuilder<'a> {
                 slots: Vec::new(),
                 analyzer: Analyzer::default(),
                 doc: 0,
+                min_time: i64::MAX,
+                max_time: i64::MIN,
             },
             store,
             memory,
             files,
             id,
             docs: 0,
-            min_time: i64::MAX,
-            max_time: i64::MIN,
             stored: Vec::new(),
             source: Vec::new(),
         })
@@ -122,10 +123,6 @@ impl<'a> SegmentBuilder<'a> {
 
     /// Adds a row.
     pub fn add(&mut self, row: Row) -> Result<(), IndexError> {
-        if let Some(at) = time_of(row.batch, row.event) {
-            self.min_time = self.min_time.min(at.millis());
-            self.max_time = self.max_time.max(at.millis());
-        }
         self.fields.doc = self.docs;
         self.walker.walk(row.batch, row.event, &mut Refreshing { fields: &mut self.fields, stream: self.stream });
         self.fields.columns.record_numerical(self.docs, "_seq", row.seq);
@@ -170,14 +167,14 @@ impl<'a> SegmentBuilder<'a> {
         }
         let SegmentBuilder { stream, fields, store, memory, files, id, docs, .. } = self;
         let open = |ext: &str| files.open_write(&file_name(&id, ext)).map_err(tantivy::TantivyError::from);
-        let Fields { mut columns, slots, .. } = fields;
+        let Fields { mut columns, slots, min_time, max_time, .. } = fields;
         write_texts(&stream.mapping(), slots, docs, open)?;
         let mut fast = open("fast")?;
         let written = columns.serialize(docs, None, &mut fast).and_then(|()| fast.terminate());
         written.and_then(|()| store.close()).map_err(memory_error)?;
         let files = EXTENSIONS.iter().map(|ext| Ok((ext.to_string(), memory.take(&file_name(&id, ext))?)));
         let files = files.collect::<io::Result<Vec<_>>>().map_err(memory_error)?;
-        Ok(Some(Built { id, docs, min_time: self.min_time, max_time: self.max_time, files }))
+        Ok(Some(Built { id, docs, min_time, max_time, files }))
     }
 }
 
@@ -268,7 +265,13 @@ impl Fields {
             Leaf::Long(n) => self.columns.record_numerical(doc, name, n),
             Leaf::Double(n) => self.columns.record_numerical(doc, name, n),
             Leaf::Boolean(b) => self.columns.record_bool(doc, name, b),
-            Leaf::Date(at) => self.columns.record_datetime(doc, name, DateTime::from_timestamp_nanos(at.nanos())),
+            Leaf::Date(at) => {
+                if field == TIMESTAMP {
+                    self.min_time = self.min_time.min(at.millis());
+                    self.max_time = self.max_time.max(at.millis());
+                }
+                self.columns.record_datetime(doc, name, DateTime::from_timestamp_nanos(at.nanos()));
+            }
         }
     }
 }

@@ -208,6 +208,11 @@ impl Delivery {
         Delivery { batch, events, ack }
     }
 
+    /// Wraps a batch of one's own, for whose events nobody waits; its memory goes back to `pool`.
+    pub fn own(batch: Batch, events: Vec<EventId>, pool: Option<Arc<ArrayQueue<Batch>>>) -> Delivery {
+        Delivery::new(Shared::new(batch, pool), events, Ack::none())
+    }
+
     /// Says that the events are durable.
     pub fn done(self) {
         self.ack.done();
