@@ -2,10 +2,11 @@
 //! week date or a day of the year, each shortened at will, with a time in any detail), and four
 //! patterns with a space in place of the `T`.
 
+use super::iso::usual;
 use super::pattern::{Field, Format};
 use super::read::Reader;
 use super::resolve::Fields;
-use super::zone::Zone;
+use super::zone::{Zone, offset};
 use crate::event::Timestamp;
 use std::sync::LazyLock;
 
@@ -16,6 +17,23 @@ static SPACED: LazyLock<[Format; 4]> = LazyLock::new(|| {
 
 /// Reads all of `text`. Without a zone of its own it is a local time in `zone`.
 pub fn parse_casual(text: &str, zone: &Zone, now: Timestamp) -> Option<Timestamp> {
+    if let Some((local, nanos, rest)) = usual(text.as_bytes(), b".,") {
+        match rest {
+            b"Z" => return Some(Timestamp::new(local, nanos)),
+            b"" => return Some(Timestamp::new(zone.strict(local)?, nanos)),
+            [b'+' | b'-', ..] => {
+                if let Some(offset) = offset(rest) {
+                    return Some(Timestamp::new(local - i64::from(offset), nanos));
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(b' ') = text.as_bytes().get(10) {
+        // Nothing with a space there is anything else.
+        let formats = if text.contains(',') { &SPACED[2..] } else { &SPACED[..2] };
+        return formats.iter().find_map(|format| format.parse(text, zone, now));
+    }
     iso(text, zone, now).or_else(|| SPACED.iter().find_map(|format| format.parse(text, zone, now)))
 }
 

@@ -60,6 +60,57 @@ pub(super) fn write_padded(value: u64, width: usize, out: &mut Vec<u8>) {
 /// Reads what Logstash takes for an `@timestamp`: a date, perhaps `T` and a time, perhaps a zone
 /// (`Z`, an offset with or without colons, or a name). Without one the system's zone counts.
 pub fn parse_iso8601(text: &str) -> Option<Timestamp> {
+    if let Some((local, nanos, rest)) = usual(text.as_bytes(), b".") {
+        match rest {
+            b"Z" => return Some(Timestamp::new(local, nanos)),
+            [b'+' | b'-', ..] => return Some(Timestamp::new(local - i64::from(offset(rest)?), nanos)),
+            _ => {}
+        }
+    }
+    parse_other(text)
+}
+
+/// The usual shape, `2013-01-02T03:04:05` with or without a fraction: its second since 1970 as
+/// if it were UTC, its nanoseconds, and what follows. `None` for any other shape and for days
+/// that there are not.
+#[inline]
+pub(super) fn usual<'a>(text: &'a [u8], points: &[u8]) -> Option<(i64, u32, &'a [u8])> {
+    let head: &[u8; 19] = text.first_chunk()?;
+    if (head[4], head[7], head[10], head[13], head[16]) != (b'-', b'-', b'T', b':', b':') {
+        return None;
+    }
+    let mut digits = true;
+    let mut two = |at: usize| {
+        let (a, b) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
+        digits &= a < 10 && b < 10;
+        u32::from(a) * 10 + u32::from(b)
+    };
+    let year = i64::from(two(0) * 100 + two(2));
+    let (month, day, hour, minute, second) = (two(5), two(8), two(11), two(14), two(17));
+    if !digits || !(1..=12).contains(&month) || day == 0 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    if day > 28 && day > days_in_month(year, month) {
+        return None;
+    }
+    let local = days_from_civil(year, month, day) * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
+    let mut rest = &text[19..];
+    let mut nanos = 0;
+    if let [point, more @ ..] = rest
+        && points.contains(point)
+    {
+        let count = more.iter().take(9).take_while(|c| c.is_ascii_digit()).count();
+        if count == 0 {
+            return None;
+        }
+        const UNITS: [u32; 10] = [0, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
+        nanos = more[..count].iter().fold(0, |n, c| n * 10 + u32::from(c - b'0')) * UNITS[count];
+        rest = &more[count..];
+    }
+    Some((local, nanos, rest))
+}
+
+fn parse_other(text: &str) -> Option<Timestamp> {
     let mut at = Cursor { text: text.as_bytes(), at: 0 };
     let (year, month, day) = at.date()?;
     let (mut days, mut second, mut nanos) = (days_from_civil(year, month, day), 0, 0);

@@ -2,7 +2,6 @@
 //! Java's locale data (CLDR) has them.
 
 use super::pattern::Field;
-use rustc_hash::FxHashMap;
 use std::sync::LazyLock;
 
 /// One locale's names, and how to find them in a text.
@@ -29,9 +28,12 @@ struct Table {
 }
 
 /// Names by their first byte, the longest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lookup {
-    by_first: FxHashMap<u8, Vec<(Box<[u8]>, u8)>>,
+    /// By byte, the number of its list.
+    first: [u8; 256],
+    /// The first one is empty: it is that of all other bytes.
+    lists: Vec<Vec<(Box<[u8]>, u8)>>,
 }
 
 static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| TABLES.iter().map(Names::new).collect());
@@ -81,14 +83,14 @@ impl Names {
             Field::Halfday => &self.halves,
             _ => &self.eras,
         };
-        let names = lookup.by_first.get(text.first()?)?;
+        let names = &lookup.lists[usize::from(lookup.first[usize::from(*text.first()?)])];
         names.iter().find(|(name, _)| text.starts_with(name)).map(|(name, value)| (*value, name.len()))
     }
 }
 
 impl Lookup {
     fn new(lists: &[&[&'static str]], first: u8) -> Lookup {
-        let mut lookup = Lookup::default();
+        let mut lookup = Lookup { first: [0; 256], lists: vec![Vec::new()] };
         for list in lists {
             for (name, value) in list.iter().zip(first..) {
                 // Joda knows a name as it is, in capitals and in small letters. The point of an
@@ -104,7 +106,12 @@ impl Lookup {
 
     fn add(&mut self, value: u8, names: &[&str]) {
         for name in names {
-            let list = self.by_first.entry(name.as_bytes()[0]).or_default();
+            let first = &mut self.first[usize::from(name.as_bytes()[0])];
+            if *first == 0 {
+                *first = self.lists.len() as u8;
+                self.lists.push(Vec::new());
+            }
+            let list = &mut self.lists[usize::from(*first)];
             if !list.iter().any(|(known, _)| **known == *name.as_bytes()) {
                 list.push((name.as_bytes().into(), value));
             }
@@ -112,7 +119,7 @@ impl Lookup {
     }
 
     fn sort(&mut self) {
-        self.by_first.values_mut().for_each(|list| list.sort_by_key(|(name, _)| std::cmp::Reverse(name.len())));
+        self.lists.iter_mut().for_each(|list| list.sort_by_key(|(name, _)| std::cmp::Reverse(name.len())));
     }
 }
 

@@ -69,14 +69,15 @@ impl Fields {
 
     /// The point in time; `zone` counts where none was read.
     pub(super) fn instant(&mut self, zone: &Zone, now: Timestamp) -> Option<Timestamp> {
-        let local = self.local(now)?;
+        let local = self.local(|| local_year_month(now).0)?;
         self.place(local, zone)
     }
 
     /// The same without a year, which is guessed: this year, but in January a time of December
     /// is of last year, and in December one of January of next year.
     pub(super) fn guessed(&mut self, zone: &Zone, zone_read: bool, now: Timestamp) -> Option<Timestamp> {
-        let local = self.local(now)?;
+        let (this_year, this_month) = local_year_month(now);
+        let local = self.local(|| this_year)?;
         let at = if zone_read { self.place(local, zone)? } else { local.at(zone.strict(local.second())?) };
         let offset = i64::from(zone.offset_at(at.seconds())?);
         let second = at.seconds() + offset;
@@ -85,7 +86,6 @@ impl Fields {
             nanos: second.rem_euclid(86_400) * NANOS + i64::from(at.subsec_nanos()),
         };
         let (year, month, _) = civil_from_days(seen.days);
-        let (this_year, this_month) = local_year_month(now);
         let wanted = match (month, this_month) {
             (12, 1) => this_year - 1,
             (1, 12) => this_year + 1,
@@ -119,7 +119,7 @@ impl Fields {
     }
 
     #[inline]
-    fn local(&mut self, now: Timestamp) -> Option<Local> {
+    fn local(&mut self, this_year: impl FnOnce() -> i64) -> Option<Local> {
         const DATES: u32 = bit(Field::Month)
             | bit(Field::Week)
             | bit(Field::DayOfYear)
@@ -127,7 +127,7 @@ impl Fields {
             | bit(Field::DayOfWeek);
         // Where the longest field is a month or a day, the year is this one.
         if DATES & (1 << self.present.trailing_zeros().min(31)) != 0 {
-            self.set(Field::Year, local_year_month(now).0);
+            self.set(Field::Year, this_year());
         }
         if self.present & !PLAIN == 0 { self.plain() } else { self.careful() }
     }
