@@ -125,7 +125,12 @@ fn build(
             check_only: settings.check_only(),
             index: index.cloned(),
         };
-        let sizes = Sizes { workers: own.workers(), batch_events: own.batch_size(), batch_delay: own.batch_delay() };
+        let sizes = Sizes {
+            workers: own.workers(),
+            batch_events: own.batch_size(),
+            batch_delay: own.batch_delay(),
+            ordered: own.ordered(),
+        };
         match Blueprint::build(plan, &context, &sizes) {
             Ok(blueprint) => built.push(blueprint),
             Err(mistakes) => report += &shown(&mistakes, &pipeline.sources),

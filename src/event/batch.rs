@@ -35,6 +35,8 @@ struct Event {
     /// Room of the root list in the entries arena; at least `root.len`.
     capacity: u32,
     cancelled: bool,
+    /// The event of which this one was made, in the first generation; else itself.
+    ancestor: EventId,
     raw: Option<Raw>,
 }
 
@@ -192,16 +194,35 @@ impl Batch {
 
     /// Adds an event without fields.
     pub fn new_event(&mut self) -> EventId {
-        self.events.push(Event::default());
-        (self.events.len() - 1) as EventId
+        let id = self.events.len() as EventId;
+        self.events.push(Event { ancestor: id, ..Event::default() });
+        id
+    }
+
+    /// Adds an event without fields that was made of `event`: it keeps its place in the order.
+    pub fn new_event_from(&mut self, event: EventId) -> EventId {
+        let id = self.new_event();
+        self.events[id as usize].ancestor = self.events[event as usize].ancestor;
+        id
+    }
+
+    /// Puts a selection into the order in which its events, or those of which they were made,
+    /// were decoded; events made of the same one keep the order that they have.
+    pub fn order(&self, events: &mut [EventId]) {
+        let ancestor = |event: &EventId| self.events[*event as usize].ancestor;
+        // Mostly in order already; sorting may allocate.
+        if !events.is_sorted_by_key(ancestor) {
+            events.sort_by_key(ancestor);
+        }
     }
 
     /// Adds an event with the fields of `event`. Values are shared: none is copied.
     pub fn clone_event(&mut self, event: EventId) -> EventId {
-        let id = self.new_event();
+        let id = self.new_event_from(event);
         let root = self.copy_list(self.events[event as usize].root);
-        self.events[id as usize] =
-            Event { root, capacity: root.len, raw: self.events[event as usize].raw, cancelled: false };
+        let raw = self.events[event as usize].raw;
+        let made = &mut self.events[id as usize];
+        (made.root, made.capacity, made.raw) = (root, root.len, raw);
         id
     }
 
@@ -230,8 +251,9 @@ impl Batch {
     /// behind them; the caller numbered the entries of `raw`.
     pub(super) fn adopt_event(&mut self, root: List, room: u32, raw: Option<Raw>) -> EventId {
         debug_assert!(root.range().end + room as usize <= self.entries.len());
-        self.events.push(Event { root, capacity: root.len + room, cancelled: false, raw });
-        (self.events.len() - 1) as EventId
+        let id = self.events.len() as EventId;
+        self.events.push(Event { root, capacity: root.len + room, cancelled: false, ancestor: id, raw });
+        id
     }
 
     /// Says that the bytes behind [`Batch::raw`] can't be used again.
@@ -546,6 +568,17 @@ mod tests {
         batch.set(event, &reference("new"), Value::Int(3));
         assert_eq!(batch.get(clone, &reference("[a][b]")), Some(Value::Int(1)));
         assert_eq!(batch.get(clone, &reference("new")), None);
+    }
+
+    #[test]
+    fn clones_keep_the_place_of_what_they_were_made_of() {
+        let mut batch = Batch::new();
+        let (a, b) = (batch.new_event(), batch.new_event());
+        let clone = batch.clone_event(a);
+        let part = batch.new_event_from(clone);
+        let mut events = [b, part, a, clone];
+        batch.order(&mut events);
+        assert_eq!(events, [part, a, clone, b]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub struct Blueprint {
     pub(super) routes: Vec<Route>,
     pub(super) outputs: Vec<(Box<dyn Output>, Arc<PluginStats>)>,
     pub(super) index: Option<Arc<Index>>,
+    pub(super) ordered: bool,
 }
 
 /// The sizes of a pipeline.
@@ -38,6 +39,8 @@ pub struct Sizes {
     pub batch_events: usize,
     /// `pipeline.batch.delay`.
     pub batch_delay: Duration,
+    /// `pipeline.ordered`, decided.
+    pub ordered: bool,
 }
 
 /// An input and what its feed needs.
@@ -78,7 +81,16 @@ impl Blueprint {
         stats.batch_delay = sizes.batch_delay;
         stats.queue_capacity = QUEUE_BATCHES_PER_WORKER * sizes.workers;
         stats.plugins = builder.plugins;
-        Ok(Blueprint { stats: Arc::new(stats), inputs, sources, filters, routes, outputs, index })
+        Ok(Blueprint {
+            stats: Arc::new(stats),
+            inputs,
+            sources,
+            filters,
+            routes,
+            outputs,
+            index,
+            ordered: sizes.ordered,
+        })
     }
 }
 

@@ -70,7 +70,7 @@ impl Pipeline {
     /// Starts the threads of a pipeline. `checkpoints` are those of this pipeline; its counters
     /// and what its events say are entered in `registry`.
     pub fn start(blueprint: Blueprint, checkpoints: Checkpoints, registry: &Registry) -> std::io::Result<Pipeline> {
-        let Blueprint { stats, inputs, sources, filters, routes, outputs, index } = blueprint;
+        let Blueprint { stats, inputs, sources, filters, routes, outputs, index, ordered } = blueprint;
         registry.add_pipeline(stats.clone());
         let stop = Arc::new(Stop::default());
         let workers_wanted = stats.workers;
@@ -95,6 +95,7 @@ impl Pipeline {
                 pool: pool.clone(),
                 stats: stats.clone(),
                 recorder: registry.recorder(),
+                ordered,
                 spare: worker::Spare::default(),
             };
             workers.push(spawn(format!("worker-{at}"), move || worker.run())?);

@@ -62,6 +62,8 @@ pub(super) struct Worker {
     pub(super) pool: Pool,
     pub(super) stats: Arc<PipelineStats>,
     pub(super) recorder: Recorder,
+    /// Whether events leave in the order in which they came (`pipeline.ordered`).
+    pub(super) ordered: bool,
     pub(super) spare: Spare,
 }
 
@@ -140,6 +142,9 @@ impl Worker {
         let mut ledger = Ledger { read: events.len() as u64, ..Ledger::default() };
         self.stats.in_flight.add(ledger.read as i64);
         filter(&mut self.filters, &mut batch, &mut events, now, &mut self.spare, &mut ledger);
+        if self.ordered {
+            batch.order(&mut events);
+        }
         self.recorder.observe(&batch, &events);
         let filtered = events.len() as u64;
         let dead = ledger.dead;

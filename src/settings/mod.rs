@@ -211,6 +211,15 @@ impl Settings {
         self.number("pipeline.workers").map_or_else(cores, |workers| workers as usize)
     }
 
+    /// `pipeline.ordered`: with `auto`, where there is one worker.
+    pub fn ordered(&self) -> bool {
+        match self.text("pipeline.ordered") {
+            Some("true") => true,
+            Some("false") => false,
+            _ => self.workers() == 1,
+        }
+    }
+
     /// `pipeline.batch.size`
     pub fn batch_size(&self) -> usize {
         self.number("pipeline.batch.size").unwrap_or(1000) as usize
