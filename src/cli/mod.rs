@@ -68,7 +68,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Help) => print(&help()),
         Ok(Command::Docs(arguments)) => docs::main(arguments).map(|()| true),
         Ok(Command::Generate(arguments)) => generate::main(arguments).map(|()| true),
-        Ok(Command::Demo(_)) => Ok(false),
+        Ok(Command::Demo(arguments)) => demo::main(arguments),
         Ok(Command::Run(settings)) => daemon::run(&settings),
         Err(error) => Err(error.into()),
     };

@@ -1,3 +1,5 @@
+//! Tests of the patterns and their engines.
+
 use super::*;
 use proptest::prelude::*;
 use std::sync::LazyLock;

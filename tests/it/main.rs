@@ -2,6 +2,8 @@
 
 mod alloc;
 mod crash;
+mod demo;
+mod guide;
 mod harness;
 mod language;
 mod program;

@@ -1,8 +1,10 @@
 //! Starts the real program for a test and takes what it writes.
 
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The program, with a data folder of its own that `data` keeps.
 pub fn logboom(data: &tempfile::TempDir) -> Command {
@@ -39,4 +41,81 @@ pub fn run(codec: &str, filters: &str, settings: &[&str], given: &[u8]) -> Resul
     }
     let lines = output.stdout.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).map_err(|error| error.to_string())).collect()
+}
+
+/// A program that runs until it is told to stop.
+pub struct Running {
+    child: std::process::Child,
+}
+
+impl Running {
+    /// Starts it.
+    pub fn start(program: &mut Command) -> Running {
+        Running { child: program.spawn().expect("the program starts") }
+    }
+
+    /// Its standard output, once.
+    pub fn stdout(&mut self) -> std::process::ChildStdout {
+        self.child.stdout.take().expect("its standard output is piped")
+    }
+
+    /// Sends a signal, waits for the end and gives the exit code; `None` where it had to be killed.
+    pub fn stop(mut self, signal: i32, patience: Duration) -> Option<i32> {
+        // SAFETY: kill touches no memory of ours; the child has not been waited for, so its id
+        // is still its own.
+        unsafe { libc::kill(self.child.id() as i32, signal) };
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks by HTTP: status and body.
+pub fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    // In 1.0 a body is never cut into chunks.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Ok((status, body.to_owned()))
+}
+
+/// How many documents a query string finds; `None` while there is no answer.
+pub fn count(address: SocketAddr, stream: &str, query: &str) -> Option<u64> {
+    let encoded: String = query.bytes().map(|b| format!("%{b:02X}")).collect();
+    let (_, body) = get(address, &format!("/{stream}/_count?q={encoded}")).ok()?;
+    serde_json::from_str::<Value>(&body).ok()?["count"].as_u64()
+}
+
+/// Asks again until the answer is there; `None` after a minute.
+pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
+    listener.local_addr().expect("it has an address").port()
 }

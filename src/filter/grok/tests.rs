@@ -1,3 +1,5 @@
+//! The `grok` filter's tests.
+
 use super::*;
 use crate::event::Timestamp;
 use crate::event::json::{Parser, write_event};
