@@ -277,11 +277,15 @@ impl<'a> Documents<'a> {
         let mut columns = Vec::new();
         for pattern in patterns {
             for (name, info) in named(partition, pattern) {
-                if let Some(column) = super::query::column(reader, info)? {
-                    let values = column_values(&column, at.doc)?;
-                    if !values.is_empty() {
-                        columns.push((name, values));
+                let mut values = Vec::new();
+                // What came as another kind is a value of the field, too.
+                for info in std::iter::once(info).chain(partition.mapping.sub_fields(&info.path)) {
+                    if let Some(column) = super::query::column(reader, info)? {
+                        values.extend(column_values(&column, at.doc)?);
                     }
+                }
+                if !values.is_empty() {
+                    columns.push((name, values));
                 }
             }
         }

@@ -362,7 +362,8 @@ impl Parser<'_> {
                 Token::Plus | Token::Minus | Token::Not => Some(self.next()),
                 _ => None,
             };
-            let query = self.clause(field)?;
+            let joins = conjunction.is_none() && modifier.is_none();
+            let query = self.clause(field, joins)?;
             self.clauses += 1;
             if self.clauses > CLAUSES_MAX {
                 return Err("too_many_clauses: maxClauseCount is set to 1024".to_owned());
@@ -404,19 +405,20 @@ impl Parser<'_> {
         clauses.push((occur, query));
     }
 
-    fn clause(&mut self, field: Option<&str>) -> Result<Query, String> {
+    fn clause(&mut self, field: Option<&str>, joins: bool) -> Result<Query, String> {
         if *self.second() == Token::Colon
             && let Token::Term(name) | Token::Pattern(name) = self.peek().clone()
         {
             self.at += 2;
             let name = unescape(&name);
-            return self.value(Some(&name), true);
+            return self.value(Some(&name), false);
         }
-        self.value(field, false)
+        self.value(field, joins)
     }
 
-    /// A term, phrase, range or group, with its boost. `named`: the field stands right before it.
-    fn value(&mut self, field: Option<&str>, named: bool) -> Result<Query, String> {
+    /// A term, phrase, range or group, with its boost. `joins`: no operator or field stands right
+    /// before it.
+    fn value(&mut self, field: Option<&str>, joins: bool) -> Result<Query, String> {
         let token = self.next();
         let query = match token {
             Token::Left => {
@@ -427,7 +429,7 @@ impl Parser<'_> {
                 self.at += 1;
                 group
             }
-            Token::Term(term) => self.term(field, term, named)?,
+            Token::Term(term) => self.term(field, term, joins)?,
             Token::Pattern(pattern) => self.pattern(field, &pattern)?,
             Token::Quoted(text) => self.quoted(field, &unescape(&text))?,
             Token::Regexp(pattern) => self.leaf(field, Test::Regexp { pattern, fold: false }),
@@ -449,7 +451,7 @@ impl Parser<'_> {
         }
     }
 
-    fn term(&mut self, field: Option<&str>, term: String, named: bool) -> Result<Query, String> {
+    fn term(&mut self, field: Option<&str>, term: String, joins: bool) -> Result<Query, String> {
         if let Token::Tilde(distance) = *self.peek() {
             self.at += 1;
             return Ok(self.fuzzy(field, unescape(&term), distance));
@@ -463,9 +465,8 @@ impl Parser<'_> {
             return Ok(self.range(field, range.0, range.1));
         }
         let mut text = unescape(&term);
-        // Terms without operators between them are analysed together, unless a field stands
-        // before the first.
-        while !named && matches!(self.peek(), Token::Term(_)) && !self.second_is_operator() {
+        // Terms without operators between them are analysed together.
+        while joins && matches!(self.peek(), Token::Term(_)) && !self.second_is_operator() {
             let Token::Term(next) = self.next() else { break };
             text.push(' ');
             text.push_str(&unescape(&next));
@@ -687,7 +688,7 @@ mod tests {
         check(r"a\:b", "*:a:b");
         check("f:>=10 f:<5", "(f:[10 *] f:[* 5})");
         check("f:{1 TO 2]", "f:{1 2]");
-        check("f:[\"a b\" TO *}", "f:[a b *}");
+        check("f:[\"a b\" TO *}", "f:[a b *]");
         check("a-b+c", "*:a-b+c");
         check("", "NONE");
         check("   ", "NONE");

@@ -3,6 +3,7 @@
 mod alloc;
 mod crash;
 mod demo;
+mod es_api;
 mod guide;
 mod harness;
 mod language;

@@ -64,7 +64,7 @@ fn read(batch: &mut Batch, call: &Call) -> Result<Vec<Item>, ApiError> {
     let mut parser = Parser::default();
     let mut items = Vec::new();
     let (mut at, mut number) = (0, 0);
-    let mut line = |at: &mut usize| -> Option<(usize, usize)> {
+    let line = |at: &mut usize| -> Option<(usize, usize)> {
         let rest = call.body.get(*at..).filter(|rest| !rest.is_empty())?;
         let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let found = (*at, *at + len);

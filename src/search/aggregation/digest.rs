@@ -2,7 +2,8 @@
 //! values are there it keeps every one, and percentiles are those of the values themselves,
 //! interpolated between midpoints as Elasticsearch's digest does.
 
-/// Centroids at the most, roughly; also the number of values kept as they are.
+/// How fine it is: a centroid near the part `q` weighs at most `4 q (1 - q)` in a thousand of all.
+/// Up to so many values are kept as they are.
 const COMPRESSION: f64 = 1000.0;
 /// Values waiting to be merged.
 const BUFFER: usize = 4096;
@@ -142,6 +143,6 @@ mod tests {
             let value = digest.quantile(q).unwrap();
             assert!((value / 400_009.0 - q).abs() < 0.003, "{q}: {value}");
         }
-        assert!(digest.centroids.len() < 3000, "{}", digest.centroids.len());
+        assert!(digest.centroids.len() < 8000, "{}", digest.centroids.len());
     }
 }
