@@ -263,7 +263,7 @@ mod tests {
             json!({"a": {"order": "desc", "unmapped_type": "boolean"}, "_doc": {"order": "desc"}}),
             &[("a", true), ("_doc", true)],
         );
-        assert_eq!(parse_parameter("a:desc,b").unwrap()[0].descending, true);
+        assert!(parse_parameter("a:desc,b").unwrap()[0].descending);
         assert!(parse(&json!([{"a": {"ordr": "asc"}}])).is_err());
         assert!(parse(&json!({"a": "down"})).is_err());
     }

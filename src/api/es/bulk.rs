@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// The action, and what became of it.
+pub(super) type Outcome = (&'static str, Map<String, Value>);
+
 /// One document to write, or why it can't be.
 pub(super) struct Item {
     pub action: &'static str,
@@ -203,12 +206,8 @@ fn read_time(batch: &mut Batch, event: EventId) {
 }
 
 /// Writes what can be written; what became of each item, in order.
-pub(super) fn write(
-    es: &Es,
-    batch: Batch,
-    items: Vec<Item>,
-) -> Result<Vec<(&'static str, Map<String, Value>)>, ApiError> {
-    let mut results: Vec<(&'static str, Map<String, Value>)> = Vec::with_capacity(items.len());
+pub(super) fn write(es: &Es, batch: Batch, items: Vec<Item>) -> Result<Vec<Outcome>, ApiError> {
+    let mut results: Vec<Outcome> = Vec::with_capacity(items.len());
     let (mut rows, mut places) = (Vec::new(), Vec::new());
     for item in items {
         let named = names::check(&item.index).map_err(|error| ItemError { status: error.status, error: error.error });

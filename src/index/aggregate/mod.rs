@@ -4,8 +4,11 @@
 //! stands in, finds its own buckets, and hands the documents on to those below. Only here is a
 //! document looked at; what comes out are [`Partial`]s by key, which merge across segments.
 
+mod buckets;
+mod values;
+
 use super::mapping::Kind;
-use super::query::{Rows, Segment, failed, keyword_view};
+use super::query::{Rows, Segment, keyword_view};
 use crate::search::aggregation::digest::Digest;
 use crate::search::aggregation::distinct::{self, Distinct};
 use crate::search::aggregation::partial::{KEYS_MAX, Stats};
@@ -13,15 +16,15 @@ use crate::search::aggregation::rounding::{Last, Rounding};
 use crate::search::aggregation::{Aggregation, BUCKETS_MAX, Bucket, Collect, Key, Partial};
 use crate::search::ast::Scalar;
 use crate::search::error::SearchError;
+use buckets::{Buckets, MISSING, add_zeros, count, term_keys};
 use rustc_hash::FxHashMap;
-use tantivy::columnar::{DynamicColumn, StrColumn};
+use tantivy::columnar::DynamicColumn;
+use values::{Hashed, numbers, raw};
 
 /// Documents handed on at once.
 const BLOCK: usize = 1024;
 /// Ordinals of a dictionary up to which buckets are found by place instead of by hash.
 const DENSE_MAX: usize = 1 << 20;
-/// The column number of documents without a value.
-const MISSING: u32 = u32::MAX;
 
 /// Gathers for all aggregations of a request; one partial each.
 pub(crate) fn collect(
@@ -73,56 +76,6 @@ enum Gather<'a> {
     Digest { columns: Vec<DynamicColumn>, missing: Option<f64>, digests: Vec<Digest> },
     Count { columns: Vec<DynamicColumn>, missing: bool, counts: Vec<u64> },
     Distinct { columns: Vec<Hashed>, missing: Option<u64>, distinct: Vec<Distinct> },
-}
-
-/// A column whose values are counted as hashes; those of a dictionary are hashed once.
-enum Hashed {
-    Strings(StrColumn, Vec<u64>),
-    Numbers(DynamicColumn),
-}
-
-/// The buckets of an aggregation, numbered as they are found.
-#[derive(Default)]
-struct Buckets {
-    /// By parent's bucket, column and raw key.
-    by_key: FxHashMap<(u32, u32, u64), u32>,
-    /// By raw key alone, for one column at the top.
-    by_place: Vec<u32>,
-    keys: Vec<(u32, u32, u64)>,
-    counts: Vec<u64>,
-}
-
-impl Buckets {
-    fn dense(places: usize) -> Buckets {
-        Buckets { by_place: vec![u32::MAX; places], ..Buckets::default() }
-    }
-
-    /// Counts a document; returns the bucket's number.
-    #[inline]
-    fn count(&mut self, parent: u32, column: u32, raw: u64) -> u32 {
-        let at = self.at(parent, column, raw);
-        self.counts[at as usize] += 1;
-        at
-    }
-
-    #[inline]
-    fn at(&mut self, parent: u32, column: u32, raw: u64) -> u32 {
-        let next = self.keys.len() as u32;
-        let at = match self.by_place.get_mut(raw as usize) {
-            Some(place) if column == 0 => {
-                if *place == u32::MAX {
-                    *place = next;
-                }
-                *place
-            }
-            _ => *self.by_key.entry((parent, column, raw)).or_insert(next),
-        };
-        if at == next {
-            self.keys.push((parent, column, raw));
-            self.counts.push(0);
-        }
-        at
-    }
 }
 
 /// The columns of a field and its typed sub-fields.
@@ -196,73 +149,6 @@ impl<'a> Gather<'a> {
     }
 }
 
-impl Hashed {
-    fn new(column: DynamicColumn) -> Result<Hashed, SearchError> {
-        let DynamicColumn::Str(column) = column else { return Ok(Hashed::Numbers(column)) };
-        let mut hashes = Vec::with_capacity(column.num_terms());
-        let mut stream = column.dictionary().stream().map_err(failed)?;
-        while stream.advance() {
-            hashes.push(distinct::hash(stream.key()));
-        }
-        drop(stream);
-        Ok(Hashed::Strings(column, hashes))
-    }
-
-    fn each(&self, doc: u32, mut each: impl FnMut(u64)) {
-        match self {
-            Hashed::Strings(column, hashes) => column.term_ords(doc).for_each(|ord| each(hashes[ord as usize])),
-            // Whole numbers and doubles of one value are one.
-            Hashed::Numbers(column) => raw(column, doc, |raw| {
-                let text = match column {
-                    DynamicColumn::F64(_) if f64::from_bits(raw).fract() != 0.0 => raw.to_le_bytes(),
-                    DynamicColumn::F64(_) => (f64::from_bits(raw) as i64).to_le_bytes(),
-                    _ => raw.to_le_bytes(),
-                };
-                each(distinct::hash(&text));
-            }),
-        }
-    }
-}
-
-/// The raw keys of a document's values.
-#[inline]
-fn raw(column: &DynamicColumn, doc: u32, mut each: impl FnMut(u64)) {
-    match column {
-        DynamicColumn::Str(column) => column.term_ords(doc).for_each(each),
-        DynamicColumn::I64(column) => column.values_for_doc(doc).for_each(|n| each(n as u64)),
-        DynamicColumn::F64(column) => column.values_for_doc(doc).for_each(|x| each((x + 0.0).to_bits())),
-        DynamicColumn::Bool(column) => column.values_for_doc(doc).for_each(|b| each(u64::from(b))),
-        DynamicColumn::DateTime(column) => {
-            column.values_for_doc(doc).for_each(|at| each(at.into_timestamp_nanos().div_euclid(1_000_000) as u64));
-        }
-        _ => {}
-    }
-}
-
-/// The numbers of a document; returns whether there are any.
-#[inline]
-fn numbers(columns: &[DynamicColumn], doc: u32, missing: Option<f64>, mut each: impl FnMut(f64)) {
-    let mut any = false;
-    for column in columns {
-        let mut each = |x: f64| {
-            any = true;
-            each(x);
-        };
-        match column {
-            DynamicColumn::I64(column) => column.values_for_doc(doc).for_each(|n| each(n as f64)),
-            DynamicColumn::F64(column) => column.values_for_doc(doc).for_each(each),
-            DynamicColumn::Bool(column) => column.values_for_doc(doc).for_each(|b| each(f64::from(u8::from(b)))),
-            DynamicColumn::DateTime(column) => {
-                column.values_for_doc(doc).for_each(|at| each(at.into_timestamp_nanos().div_euclid(1_000_000) as f64))
-            }
-            _ => {}
-        }
-    }
-    if let (false, Some(missing)) = (any, missing) {
-        each(missing);
-    }
-}
-
 fn slot<T: Default>(slots: &mut Vec<T>, at: u32) -> &mut T {
     if slots.len() <= at as usize {
         slots.resize_with(at as usize + 1, T::default);
@@ -320,37 +206,7 @@ impl Node<'_> {
                     count(&mut keys, doc, parent, buckets, below, below_buckets);
                 }
             }
-            Gather::Stats { columns, missing, stats } => {
-                for (doc, parent) in pairs {
-                    numbers(columns, doc, *missing, |x| slot(stats, parent).add(x));
-                }
-            }
-            Gather::Digest { columns, missing, digests } => {
-                for (doc, parent) in pairs {
-                    numbers(columns, doc, *missing, |x| slot(digests, parent).add(x));
-                }
-            }
-            Gather::Count { columns, missing, counts } => {
-                for (doc, parent) in pairs {
-                    let mut found = 0;
-                    columns.iter().for_each(|column| raw(column, doc, |_| found += 1));
-                    *slot(counts, parent) += if found == 0 && *missing { 1 } else { found };
-                }
-            }
-            Gather::Distinct { columns, missing, distinct } => {
-                for (doc, parent) in pairs {
-                    let mut any = false;
-                    for column in columns.iter() {
-                        column.each(doc, |hash| {
-                            any = true;
-                            slot(distinct, parent).add(hash);
-                        });
-                    }
-                    if let (false, Some(hash)) = (any, *missing) {
-                        slot(distinct, parent).add(hash);
-                    }
-                }
-            }
+            metric => metric.add(docs, parents),
         }
         if let Some(buckets) = self.gather.buckets()
             && buckets.keys.len() > KEYS_MAX
@@ -412,6 +268,45 @@ impl Node<'_> {
 }
 
 impl Gather<'_> {
+    /// Adds documents to an aggregation that has no buckets of its own.
+    fn add(&mut self, docs: &[u32], parents: &[u32]) {
+        let pairs = docs.iter().copied().zip(parents.iter().copied());
+        match self {
+            Gather::Stats { columns, missing, stats } => {
+                for (doc, parent) in pairs {
+                    numbers(columns, doc, *missing, |x| slot(stats, parent).add(x));
+                }
+            }
+            Gather::Digest { columns, missing, digests } => {
+                for (doc, parent) in pairs {
+                    numbers(columns, doc, *missing, |x| slot(digests, parent).add(x));
+                }
+            }
+            Gather::Count { columns, missing, counts } => {
+                for (doc, parent) in pairs {
+                    let mut found = 0;
+                    columns.iter().for_each(|column| raw(column, doc, |_| found += 1));
+                    *slot(counts, parent) += if found == 0 && *missing { 1 } else { found };
+                }
+            }
+            Gather::Distinct { columns, missing, distinct } => {
+                for (doc, parent) in pairs {
+                    let mut any = false;
+                    for column in columns.iter() {
+                        column.each(doc, |hash| {
+                            any = true;
+                            slot(distinct, parent).add(hash);
+                        });
+                    }
+                    if let (false, Some(hash)) = (any, *missing) {
+                        slot(distinct, parent).add(hash);
+                    }
+                }
+            }
+            _ => panic!("BUG: an aggregation with buckets is gathered by its node"),
+        }
+    }
+
     fn buckets(&self) -> Option<&Buckets> {
         match self {
             Gather::Filters { buckets, .. }
@@ -425,84 +320,6 @@ impl Gather<'_> {
 
 fn is_date(columns: &[DynamicColumn]) -> bool {
     matches!(columns.first(), Some(DynamicColumn::DateTime(_)))
-}
-
-/// Counts a document once per different key.
-#[inline]
-fn count(
-    keys: &mut Vec<(u32, u64)>,
-    doc: u32,
-    parent: u32,
-    buckets: &mut Buckets,
-    below: &mut Vec<u32>,
-    below_buckets: &mut Vec<u32>,
-) {
-    if keys.len() > 1 {
-        keys.sort_unstable();
-        keys.dedup();
-    }
-    for &(column, raw) in keys.iter() {
-        below.push(doc);
-        below_buckets.push(buckets.count(parent, column, raw));
-    }
-}
-
-/// Values of the dictionaries that no document of the matches has.
-fn add_zeros(columns: &[DynamicColumn], buckets: &mut Buckets, parents: usize) {
-    for (at, column) in columns.iter().enumerate() {
-        let DynamicColumn::Str(column) = column else { continue };
-        for parent in 0..parents as u32 {
-            for ord in 0..column.num_terms().min(KEYS_MAX) as u64 {
-                buckets.at(parent, at as u32, ord);
-            }
-        }
-    }
-}
-
-/// The keys of `terms` buckets: dictionaries are read in their own order.
-fn term_keys(columns: &[DynamicColumn], missing: Option<&Scalar>, buckets: &Buckets) -> Result<Vec<Key>, SearchError> {
-    let mut keys: Vec<Key> = Vec::with_capacity(buckets.keys.len());
-    let mut strings: Vec<(u32, u64, usize)> = Vec::new();
-    for (at, &(_, column, raw)) in buckets.keys.iter().enumerate() {
-        keys.push(match columns.get(column as usize) {
-            None => missing_key(columns.first(), missing),
-            Some(DynamicColumn::Str(_)) => {
-                strings.push((column, raw, at));
-                Key::Slot(0)
-            }
-            Some(DynamicColumn::F64(_)) => Key::Float(raw),
-            Some(DynamicColumn::Bool(_)) => Key::Bool(raw == 1),
-            Some(DynamicColumn::DateTime(_)) => Key::Date(raw as i64),
-            Some(_) => Key::Int(raw as i64),
-        });
-    }
-    strings.sort_unstable();
-    for run in strings.chunk_by(|a, b| a.0 == b.0) {
-        let Some(DynamicColumn::Str(column)) = columns.get(run[0].0 as usize) else { continue };
-        let ords: Vec<u64> = run.iter().map(|(_, ord, _)| *ord).collect();
-        let mut places = run.iter().map(|(.., at)| *at);
-        let each = |term: &[u8]| {
-            if let Some(at) = places.next() {
-                keys[at] = Key::Str(String::from_utf8_lossy(term).into());
-            }
-        };
-        column.dictionary().sorted_ords_to_term_cb(&ords, each).map_err(failed)?;
-    }
-    Ok(keys)
-}
-
-/// The key of documents without a value: read as the field's kind reads it.
-fn missing_key(column: Option<&DynamicColumn>, missing: Option<&Scalar>) -> Key {
-    let Some(value) = missing else { return Key::Str("".into()) };
-    let number = || value.text().parse::<f64>().ok();
-    match column {
-        Some(DynamicColumn::I64(_)) => number().map(|x| Key::Int(x as i64)),
-        Some(DynamicColumn::F64(_)) => number().map(Key::float),
-        Some(DynamicColumn::Bool(_)) => Some(Key::Bool(value.text() == "true")),
-        Some(DynamicColumn::DateTime(_)) => number().map(|x| Key::Date(x as i64)),
-        _ => None,
-    }
-    .unwrap_or_else(|| Key::Str(value.text().into()))
 }
 
 /// Puts buckets, with what is below them, into the parent's buckets that they belong to.
