@@ -53,7 +53,7 @@ impl Template {
             }
             rest = &rest[close + 1..];
         }
-        if !parts.is_empty() && !(plain.is_empty() && rest.is_empty()) {
+        if !parts.is_empty() && (!plain.is_empty() || !rest.is_empty()) {
             plain.push_str(rest);
             parts.push(Part::Text(plain));
         }

@@ -17,10 +17,10 @@ pub fn write_iso8601(at: Timestamp, out: &mut Vec<u8>) {
     let nanos = at.subsec_nanos();
     put3(&mut text, 20, nanos / 1_000_000);
     let mut end = 23;
-    if nanos % 1_000_000 != 0 {
+    if !nanos.is_multiple_of(1_000_000) {
         put3(&mut text, 23, nanos / 1000 % 1000);
         end = 26;
-        if nanos % 1000 != 0 {
+        if !nanos.is_multiple_of(1000) {
             put3(&mut text, 26, nanos % 1000);
             end = 29;
         }

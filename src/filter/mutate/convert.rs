@@ -94,7 +94,7 @@ fn boolean(batch: &Batch, value: Value) -> Value {
         Value::Str(span) => batch.bytes(span),
         Value::Int(1) => return Value::Bool(true),
         Value::Int(0) => return Value::Bool(false),
-        Value::Float(n) if n == 1.0 => return Value::Bool(true),
+        Value::Float(1.0) => return Value::Bool(true),
         // Negative zero reads `-0.0`, which is neither.
         Value::Float(n) if n == 0.0 && n.is_sign_positive() => return Value::Bool(false),
         _ => return value,
@@ -138,13 +138,14 @@ fn number_text<'a>(text: &str, eu: bool, out: &'a mut String) -> &'a str {
 }
 
 fn truncated(n: f64) -> Option<Value> {
+    const TWO_TO_63: f64 = (1u64 << 63) as f64;
     let n = n.trunc();
     if !n.is_finite() {
         return None;
     }
-    Some(if (-9.223_372_036_854_775_808e18..9.223_372_036_854_775_808e18).contains(&n) {
+    Some(if (-TWO_TO_63..TWO_TO_63).contains(&n) {
         Value::Int(n as i64)
-    } else if (0.0..1.844_674_407_370_955_161_6e19).contains(&n) {
+    } else if (0.0..2.0 * TWO_TO_63).contains(&n) {
         Value::Uint(n as u64)
     } else {
         // Ruby has integers of any size; a double holds the same whole number.
