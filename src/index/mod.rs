@@ -273,7 +273,17 @@ fn spawn(inner: &Arc<Inner>) -> std::io::Result<Vec<JoinHandle<()>>> {
     let (epochs, merges) = (inner.clone(), inner.clone());
     let merges = thread("index-merge").spawn(move || writer::run_merges(&merges, &receive))?;
     // The merge thread ends with the sender.
-    let epochs = thread("index-epoch").spawn(move || writer::run(&epochs, &send))?;
+    let epochs = thread("index-epoch").spawn(move || {
+        let run = std::panic::AssertUnwindSafe(|| writer::run(&epochs, &send));
+        let panicked = std::panic::catch_unwind(run).is_err();
+        // Nobody may wait for ever for a thread that is gone; inputs will read its events again.
+        let mut waiting = epochs.intake.waiting.lock();
+        (waiting.closing, waiting.closed) = (true, true);
+        epochs.intake.over.notify_all();
+        if panicked {
+            tracing::error!("the index takes no more events: its epoch thread panicked");
+        }
+    })?;
     Ok(vec![epochs, merges])
 }
 

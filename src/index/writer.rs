@@ -56,9 +56,6 @@ pub(super) fn run(inner: &Inner, merges: &Sender<()>) {
         // Full means that it is about to look anyway.
         let _told = merges.try_send(());
     }
-    let mut waiting = inner.intake.waiting.lock();
-    waiting.closed = true;
-    inner.intake.over.notify_all();
 }
 
 /// Waits for a reason to write; returns whether the index closes.
