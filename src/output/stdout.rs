@@ -25,6 +25,8 @@ pub(super) static SPEC: Spec = Spec {
 
 /// A burst is written at this size also while more deliveries wait.
 const BUFFER_BYTES: usize = 256 << 10;
+/// Deliveries that wait at the most: they hold their batches, and their inputs' positions back.
+const PENDING_MAX: usize = 32;
 /// How long to wait after a failed write, at the most.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -80,7 +82,7 @@ impl<W: Write + Send> Output for Stdout<W> {
             self.encoder.encode(&delivery.batch, event, &mut self.buffer);
         }
         self.pending.push(delivery);
-        if self.buffer.len() >= BUFFER_BYTES {
+        if self.buffer.len() >= BUFFER_BYTES || self.pending.len() >= PENDING_MAX {
             self.flush();
         }
     }

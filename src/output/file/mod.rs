@@ -87,6 +87,8 @@ pub(super) static SPEC: Spec = Spec {
 const OPEN_MAX: usize = 512;
 /// Bytes that wait to be written at the most, over all files.
 const BUFFER_BYTES: usize = 1 << 20;
+/// Deliveries that wait at the most: they hold their batches, and their inputs' positions back.
+const PENDING_MAX: usize = 32;
 /// How long to wait after a failed write, at the most.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -206,7 +208,8 @@ impl Output for File {
             }
         }
         self.pending.push(delivery);
-        if self.flushed.elapsed() >= self.flush_interval {
+        let full = self.waiting >= BUFFER_BYTES / 2 || self.pending.len() >= PENDING_MAX;
+        if full || self.flushed.elapsed() >= self.flush_interval {
             self.flush();
         }
     }
