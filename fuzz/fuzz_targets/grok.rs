@@ -13,7 +13,7 @@ fuzz_target!(|input: (&str, &str)| {
     let set = if text.len() % 2 == 0 { Set::Legacy } else { Set::Ecs };
     let Ok(grok) = Grok::compile(pattern, &Library::new(set), options) else { return };
     let (mut scanned, mut matched) = (Scratch::default(), Scratch::default());
-    let answer = grok.scan(text, &mut scanned);
+    let answer = grok.scan(text.as_bytes(), &mut scanned);
     let Ok(found) = grok.captures_by_regexp(text, &mut matched) else { return };
     let mut pairs = Pairs::default();
     pairs.read(text.as_bytes());

@@ -336,13 +336,19 @@ impl Batch {
         }
     }
 
-    /// Adds a top-level field, unless the event has it: then its value is returned and kept.
-    pub fn add_key(&mut self, event: EventId, key: FieldId, value: Value) -> Option<Value> {
-        let old = self.get_key(event, key);
-        if old.is_none() {
-            self.push_root(event, Entry::new(key, value));
+    /// Adds a top-level field that the event is known not to have.
+    pub(crate) fn add_key(&mut self, event: EventId, key: FieldId, value: Value) {
+        debug_assert!(self.get_key(event, key).is_none(), "BUG: the event has the field");
+        self.push_root(event, Entry::new(key, value));
+    }
+
+    /// Makes room for `more` top-level fields at once.
+    pub(crate) fn reserve(&mut self, event: EventId, more: usize) {
+        let Event { root, capacity, .. } = self.events[event as usize];
+        let wanted = root.len + more as u32;
+        if wanted > capacity {
+            self.grow_root(event, wanted.next_multiple_of(8));
         }
-        old
     }
 
     /// Sets a top-level field.
@@ -359,16 +365,20 @@ impl Batch {
     fn push_root(&mut self, event: EventId, entry: Entry) {
         let Event { root, capacity, .. } = self.events[event as usize];
         if root.len == capacity {
-            let capacity = (capacity * 2).max(8);
-            let moved = self.copy_list(root);
-            let blank = Entry::new(FieldId::EMPTY, Value::Null);
-            self.entries.extend(std::iter::repeat_n(blank, (capacity - root.len) as usize));
-            let event = &mut self.events[event as usize];
-            (event.root, event.capacity) = (moved, capacity);
+            self.grow_root(event, (capacity * 2).max(8));
         }
         let root = &mut self.events[event as usize].root;
         self.entries[(root.start + root.len) as usize] = entry;
         root.len += 1;
+    }
+
+    fn grow_root(&mut self, event: EventId, capacity: u32) {
+        let root = self.events[event as usize].root;
+        let moved = self.copy_list(root);
+        let blank = Entry::new(FieldId::EMPTY, Value::Null);
+        self.entries.extend(std::iter::repeat_n(blank, (capacity - root.len) as usize));
+        let event = &mut self.events[event as usize];
+        (event.root, event.capacity) = (moved, capacity);
     }
 
     /// `old` with `value` at `steps` below it, as a new value; lists on the way are copied,

@@ -96,6 +96,11 @@ impl FieldId {
         NAMES.names.get(self.0 as usize).copied()
     }
 
+    /// One of 64 bits, for small sets of ids that may err on the side of "is in it".
+    pub(crate) fn bit(self) -> u64 {
+        1 << (self.0 & 63)
+    }
+
     /// The name of an id that came from [`FieldId::intern`].
     pub fn known(self) -> &'static str {
         self.name().expect("BUG: a batch-local field id outside of its batch")

@@ -9,10 +9,11 @@
 use super::{Filter, Run};
 use crate::diagnostic::{Diagnostic, Place, code};
 use crate::event::json::write_value;
-use crate::event::{Batch, EventId, FieldRef, Span, Value, joda};
+use crate::event::{Batch, EventId, FieldId, FieldRef, Span, Value, joda};
 use crate::grok::{self, GrokError, Kind, Library, Pairs, Scratch, Set, UNSET};
 use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
 use crate::regexp::{MATCH_LIMIT, MatchError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) static SPEC: Spec = Spec {
@@ -122,6 +123,8 @@ struct Source {
 struct Pattern {
     grok: grok::Grok,
     targets: Vec<Target>,
+    /// How many top-level fields the targets lie in.
+    tops: usize,
 }
 
 /// Where a capture goes.
@@ -161,7 +164,8 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
                 let grok =
                     grok::Grok::compile(text, &library, compile).map_err(|error| complain(setting.place, error))?;
                 let targets = targets(&grok, target, &overwrite, setting.place)?;
-                Ok(Pattern { grok, targets })
+                let tops: BTreeSet<FieldId> = targets.iter().map(|target| target.field.first()).collect();
+                Ok(Pattern { grok, targets, tops: tops.len() })
             });
             match built {
                 Ok(pattern) => source.patterns.push(pattern),
@@ -344,7 +348,11 @@ impl Grok {
                 matched = false;
                 continue;
             }
-            match pattern.grok.captures(batch.text(span), &mut self.scratch) {
+            let found = match pattern.grok.scan(batch.bytes(span), &mut self.scratch) {
+                Some(found) => Ok(found),
+                None => pattern.grok.captures_by_regexp(batch.text(span), &mut self.scratch),
+            };
+            match found {
                 Ok(found) => matched = found,
                 Err(MatchError::Limit) => return Err(Timeout),
                 Err(MatchError::Engine(_)) => return Ok(false),
@@ -371,6 +379,9 @@ impl Grok {
     }
 
     fn set(&self, plan: &Plan, pattern: &Pattern, text: Span, batch: &mut Batch, event: EventId) {
+        // Most captures are fields that the event has not: no need to look for each.
+        let mut taken = batch.fields(event).iter().fold(0, |bits, entry| bits | entry.key.bit());
+        batch.reserve(event, pattern.tops);
         for target in &pattern.targets {
             let (start, end) = self.scratch.spans[target.slot];
             let unset = (start, end) == UNSET;
@@ -387,14 +398,14 @@ impl Grok {
                     Kind::Float => Value::Float(to_f(batch.bytes(span))),
                 }
             };
-            let old = match (target.overwrite, target.single) {
-                (true, _) => None,
-                (false, true) => match batch.add_key(event, target.field.first(), value) {
-                    None => continue,
-                    old => old,
-                },
-                (false, false) => batch.get(event, &target.field),
-            };
+            let key = target.field.first();
+            let perhaps = taken & key.bit() != 0;
+            taken |= key.bit();
+            if target.single && !perhaps {
+                batch.add_key(event, key, value);
+                continue;
+            }
+            let old = if target.overwrite { None } else { batch.get(event, &target.field) };
             match old {
                 None | Some(Value::Null) => drop(batch.set(event, &target.field, value)),
                 Some(Value::Array(_) | Value::Str(_)) => drop(batch.append(event, &target.field, value)),

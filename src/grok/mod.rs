@@ -156,7 +156,7 @@ impl Grok {
     /// Matches the text and leaves the captures' spans in `scratch`.
     #[inline]
     pub fn captures(&self, text: &str, scratch: &mut Scratch) -> Result<bool, MatchError> {
-        if let Some(found) = self.scan(text, scratch) {
+        if let Some(found) = self.scan(text.as_bytes(), scratch) {
             return Ok(found);
         }
         self.captures_by_regexp(text, scratch)
@@ -164,13 +164,13 @@ impl Grok {
 
     /// The scanner's answer, if it has one.
     #[inline]
-    pub fn scan(&self, text: &str, scratch: &mut Scratch) -> Option<bool> {
+    pub fn scan(&self, text: &[u8], scratch: &mut Scratch) -> Option<bool> {
         let scanner = self.0.scanner.as_ref()?;
         if !text.is_ascii() {
             return None;
         }
         scratch.clear(self.0.slots);
-        scanner.run(text.as_bytes(), &mut scratch.spans).then_some(true)
+        scanner.run(text, &mut scratch.spans).then_some(true)
     }
 
     /// PCRE2's answer.

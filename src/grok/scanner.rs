@@ -8,7 +8,7 @@
 //! could match in no other manner, or, for repeats that a literal must follow, where that literal
 //! does not stand. In any other case it stops and says nothing. It never says "no match".
 
-use super::token::{End, Stop, Token};
+use super::token::{End, Token};
 use super::tree::{Class, Greed, Node, is_space};
 use memchr::memmem::{Finder, FinderRev};
 
@@ -24,11 +24,13 @@ enum Step {
     Byte(u8),
     Repeat(Repeat),
     Token(Token),
+    /// A capture begins and ends, in a list that is not walked again.
+    Open(usize),
+    Close(usize),
     Capture(usize, Vec<Step>),
     /// The commonest captures have no list to walk.
     CaptureToken(usize, Token),
     CaptureRepeat(usize, Repeat),
-    Group(Vec<Step>),
     Alternatives(Vec<Branch>),
     Optional(Branch),
     Many(Vec<Step>, bool),
@@ -95,27 +97,27 @@ struct Inside {
 struct Walk<'a> {
     text: &'a [u8],
     spans: &'a mut [(u32, u32)],
-    /// Whether the steps since the start of the branch could match in no other way.
-    only: bool,
 }
 
 impl Scanner {
     /// Prepares a tree, unless there is something in it that can't be walked.
     pub(super) fn new(nodes: Vec<Node>, slots: usize) -> Option<Scanner> {
         let mut next_slot = 0;
-        let steps = compile(nodes, None, &mut next_slot)?;
+        let steps = compile(nodes, None, &mut next_slot, false)?;
         (next_slot == slots || next_slot == 0).then_some(Scanner { steps })
     }
 
     /// Walks over an ASCII text. True: it matches, and the spans are set.
     #[inline]
     pub(super) fn run(&self, text: &[u8], spans: &mut [(u32, u32)]) -> bool {
-        let mut walk = Walk { text, spans, only: true };
-        walk.steps(&self.steps, 0).is_ok()
+        let mut walk = Walk { text, spans };
+        walk.steps(&self.steps, 0).at().is_some()
     }
 }
 
-fn compile(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize) -> Option<Vec<Step>> {
+/// `again`: whether the steps may be walked more than once, so that what a walk leaves half done
+/// would be seen.
+fn compile(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Option<Vec<Step>> {
     // What a node must be followed by is known from the ones behind it.
     let mut follows: Vec<Option<Vec<u8>>> = vec![follow.map(<[u8]>::to_vec)];
     for node in nodes.iter().skip(1).rev() {
@@ -124,9 +126,42 @@ fn compile(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize) -> Option<
     let mut steps = Vec::with_capacity(nodes.len());
     for node in nodes {
         let follow = follows.pop().flatten();
-        steps.push(step(node, follow.as_deref(), slot)?);
+        flatten(node, follow.as_deref(), slot, again, &mut steps)?;
     }
     Some(steps)
+}
+
+/// Appends the steps of a node; groups dissolve into them.
+fn flatten(node: Node, follow: Option<&[u8]>, slot: &mut usize, again: bool, steps: &mut Vec<Step>) -> Option<()> {
+    let (captured, inner) = match node {
+        Node::Group(captured, inner) => (captured, inner),
+        node => {
+            steps.push(step(node, follow, slot, again)?);
+            return Some(());
+        }
+    };
+    let Some(own) = captured else {
+        steps.extend(compile(inner, follow, slot, again)?);
+        return Some(());
+    };
+    debug_assert_eq!(own, *slot, "BUG: slots are not in order");
+    *slot += 1;
+    let mut inner = compile(inner, follow, slot, again)?;
+    match (inner.len(), inner.pop()) {
+        (1, Some(Step::Token(token))) => steps.push(Step::CaptureToken(own, token)),
+        (1, Some(Step::Repeat(repeat))) => steps.push(Step::CaptureRepeat(own, repeat)),
+        (_, last) => {
+            inner.extend(last);
+            if again {
+                steps.push(Step::Capture(own, inner));
+            } else {
+                steps.push(Step::Open(own));
+                steps.append(&mut inner);
+                steps.push(Step::Close(own));
+            }
+        }
+    }
+    Some(())
 }
 
 fn first_literal(node: &Node) -> Option<Vec<u8>> {
@@ -137,33 +172,20 @@ fn first_literal(node: &Node) -> Option<Vec<u8>> {
     }
 }
 
-fn step(node: Node, follow: Option<&[u8]>, slot: &mut usize) -> Option<Step> {
+fn step(node: Node, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Option<Step> {
     Some(match node {
         Node::Literal(bytes) if bytes.len() == 1 => Step::Byte(bytes[0]),
         Node::Literal(bytes) => Step::Literal(bytes.into()),
         Node::Class { class, min, max, greed } => Step::Repeat(Repeat::new(class, min, max, greed, follow)),
         Node::Token(token) => Step::Token(token),
-        Node::Group(None, inner) => Step::Group(compile(inner, follow, slot)?),
-        Node::Group(Some(own), inner) => {
-            debug_assert_eq!(own, *slot, "BUG: slots are not in order");
-            *slot += 1;
-            let mut steps = compile(inner, follow, slot)?;
-            match (steps.len(), steps.pop()) {
-                (1, Some(Step::Token(token))) => Step::CaptureToken(own, token),
-                (1, Some(Step::Repeat(repeat))) => Step::CaptureRepeat(own, repeat),
-                (_, last) => {
-                    steps.extend(last);
-                    Step::Capture(own, steps)
-                }
-            }
-        }
+        Node::Group(..) => unreachable!("BUG: groups are flattened"),
         Node::Alternatives(all) => {
-            let branches = all.into_iter().map(|inner| branch(inner, follow, slot));
+            let branches = all.into_iter().map(|inner| branch(inner, follow, slot, again));
             Step::Alternatives(branches.collect::<Option<_>>()?)
         }
-        Node::Optional(inner) => Step::Optional(branch(inner, follow, slot)?),
-        Node::Repeat(inner, once) => Step::Many(compile(inner, None, slot)?, once),
-        Node::Atomic(inner) => Step::Atomic(compile(inner, None, slot)?),
+        Node::Optional(inner) => Step::Optional(branch(inner, follow, slot, again)?),
+        Node::Repeat(inner, once) => Step::Many(compile(inner, None, slot, true)?, once),
+        Node::Atomic(inner) => Step::Atomic(compile(inner, None, slot, again)?),
         Node::Look { behind, negated, class } => Step::Look { behind, negated, class },
         Node::TextStart => Step::TextStart,
         Node::LineStart => Step::LineStart,
@@ -174,10 +196,10 @@ fn step(node: Node, follow: Option<&[u8]>, slot: &mut usize) -> Option<Step> {
     })
 }
 
-fn branch(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize) -> Option<Branch> {
+fn branch(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Option<Branch> {
     let from = *slot;
     let first = first_bytes(&nodes);
-    let steps = compile(nodes, follow, slot)?;
+    let steps = compile(nodes, follow, slot, again)?;
     Some(Branch { steps, slots: (from, *slot), first })
 }
 
@@ -229,44 +251,43 @@ impl Repeat {
     }
 
     #[inline]
-    fn end(&self, text: &[u8], at: usize) -> Result<End, Stop> {
+    fn end(&self, text: &[u8], at: usize) -> End {
         let least = at + self.min as usize;
         if self.greed == Greed::Lazy {
             return self.lazy(text, at, least);
         }
         let run = self.run(text, at);
         if run < least {
-            return Err(Stop::Fail);
+            return End::FAIL;
         }
         match &self.follow {
-            _ if self.greed == Greed::Possessive || run == least => Ok(End { at: run, only: true }),
-            Follow::Open => Ok(End { at: run, only: false }),
-            Follow::Outside => Ok(End { at: run, only: true }),
+            _ if self.greed == Greed::Possessive || run == least => End::only(run),
+            Follow::Open => End::first(run),
+            Follow::Outside => End::only(run),
             Follow::Inside(literal) => {
                 let window = &text[least..text.len().min(run + literal.len)];
-                let found = literal.backward.rfind(window).ok_or(Stop::Fail)?;
-                Ok(End { at: least + found, only: false })
+                literal.backward.rfind(window).map_or(End::FAIL, |found| End::first(least + found))
             }
         }
     }
 
     #[inline]
-    fn lazy(&self, text: &[u8], at: usize, least: usize) -> Result<End, Stop> {
-        if least > text.len() || self.run(text, at) < least {
-            return Err(Stop::Fail);
+    fn lazy(&self, text: &[u8], at: usize, least: usize) -> End {
+        if least > text.len() || (self.kind != Kind::Any && self.run(text, at) < least) {
+            return End::FAIL;
         }
-        let end = match &self.follow {
-            Follow::Open => return Ok(End { at: least, only: false }),
+        let found = match &self.follow {
+            Follow::Open => return End::first(least),
             // It can't end before the run does, and not behind it.
-            Follow::Outside => return Ok(End { at: self.run(text, at), only: true }),
+            Follow::Outside => return End::only(self.run(text, at)),
             Follow::Inside(literal) if literal.len == 1 => memchr::memchr(literal.first, &text[least..]),
             Follow::Inside(literal) => literal.forward.find(&text[least..]),
         };
-        let end = least + end.ok_or(Stop::Fail)?;
+        let Some(end) = found.map(|found| least + found) else { return End::FAIL };
         if self.kind != Kind::Any && self.run(text, at) < end || end - at > self.max as usize {
-            return Err(Stop::Fail);
+            return End::FAIL;
         }
-        Ok(End { at: end, only: false })
+        End::first(end)
     }
 }
 
@@ -292,67 +313,78 @@ fn not_space(text: &[u8], mut at: usize) -> usize {
 }
 
 impl Walk<'_> {
-    fn steps(&mut self, steps: &[Step], mut at: usize) -> Result<usize, Stop> {
+    /// Walks a list. The end's openness is that of the whole list.
+    fn steps(&mut self, steps: &[Step], mut at: usize) -> End {
+        let mut open = false;
         for step in steps {
-            match self.step(step, at) {
-                Ok(end) => at = end,
-                Err(Stop::Fail) if self.only => return Err(Stop::Fail),
-                Err(_) => return Err(Stop::Unknown),
-            }
-        }
-        Ok(at)
-    }
-
-    #[inline]
-    fn end(&mut self, end: End) -> usize {
-        self.only &= end.only;
-        end.at
-    }
-
-    #[inline]
-    fn step(&mut self, step: &Step, at: usize) -> Result<usize, Stop> {
-        let holds = match step {
-            Step::Byte(byte) => return if self.text.get(at) == Some(byte) { Ok(at + 1) } else { Err(Stop::Fail) },
-            Step::Literal(bytes) => {
-                let there = self.text[at..].starts_with(bytes);
-                return if there { Ok(at + bytes.len()) } else { Err(Stop::Fail) };
-            }
-            Step::CaptureToken(slot, token) => {
-                let end = token.run(self.text, at)?;
-                self.spans[*slot] = (at as u32, end.at as u32);
-                return Ok(self.end(end));
-            }
-            Step::CaptureRepeat(slot, repeat) => {
-                let end = repeat.end(self.text, at)?;
-                self.spans[*slot] = (at as u32, end.at as u32);
-                return Ok(self.end(end));
-            }
-            Step::Repeat(repeat) => return repeat.end(self.text, at).map(|end| self.end(end)),
-            Step::Token(token) => return token.run(self.text, at).map(|end| self.end(end)),
-            Step::Group(steps) => return self.steps(steps, at),
-            Step::Capture(slot, steps) => {
-                let end = self.steps(steps, at)?;
-                self.spans[*slot] = (at as u32, end as u32);
-                return Ok(end);
-            }
-            Step::Alternatives(branches) => return self.alternatives(branches, at),
-            Step::Optional(branch) => {
-                return match self.branch(branch, at) {
-                    Ok(end) => {
-                        self.only = false;
-                        Ok(end)
+            let end = match step {
+                Step::Byte(byte) => {
+                    if self.text.get(at) == Some(byte) {
+                        at += 1;
+                        continue;
                     }
-                    Err(Stop::Fail) => Ok(at),
-                    Err(Stop::Unknown) => Err(Stop::Unknown),
-                };
+                    End::FAIL
+                }
+                Step::Literal(bytes) => {
+                    if starts_with(self.text, at, bytes) {
+                        at += bytes.len();
+                        continue;
+                    }
+                    End::FAIL
+                }
+                Step::Open(slot) => {
+                    self.spans[*slot].0 = at as u32;
+                    continue;
+                }
+                Step::Close(slot) => {
+                    self.spans[*slot].1 = at as u32;
+                    continue;
+                }
+                Step::CaptureToken(slot, token) => {
+                    let end = token.run(self.text, at);
+                    if let Some(end) = end.at() {
+                        self.spans[*slot] = (at as u32, end as u32);
+                    }
+                    end
+                }
+                Step::CaptureRepeat(slot, repeat) => {
+                    let end = repeat.end(self.text, at);
+                    if let Some(end) = end.at() {
+                        self.spans[*slot] = (at as u32, end as u32);
+                    }
+                    end
+                }
+                Step::Repeat(repeat) => repeat.end(self.text, at),
+                Step::Token(token) => token.run(self.text, at),
+                Step::Alternatives(branches) => self.alternatives(branches, at),
+                Step::Optional(branch) => self.optional(branch, at),
+                other => self.rare(other, at),
+            };
+            match end.at() {
+                Some(next) => at = next,
+                // A way may only be left as a dead end where nothing on it had another way.
+                None if end == End::FAIL && !open => return End::FAIL,
+                None => return End::UNKNOWN,
+            }
+            open |= end.is_open();
+        }
+        if open { End::first(at) } else { End::only(at) }
+    }
+
+    fn rare(&mut self, step: &Step, at: usize) -> End {
+        let holds = match step {
+            Step::Capture(slot, steps) => {
+                let end = self.steps(steps, at);
+                if let Some(end) = end.at() {
+                    self.spans[*slot] = (at as u32, end as u32);
+                }
+                return end;
             }
             Step::Many(steps, once) => return self.many(steps, *once, at),
+            // An atomic group that matched has no other way to match.
             Step::Atomic(steps) => {
-                let only = std::mem::replace(&mut self.only, true);
-                let end = self.steps(steps, at)?;
-                // An atomic group that matched has no other way to match.
-                self.only = only;
-                return Ok(end);
+                let end = self.steps(steps, at);
+                return end.at().map_or(end, End::only);
             }
             Step::Look { behind: true, negated, class } => (at > 0 && class[self.text[at - 1] as usize]) != *negated,
             Step::Look { behind: false, negated, class } => {
@@ -366,57 +398,71 @@ impl Walk<'_> {
                 let word = |at: usize| self.text.get(at).is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_');
                 ((at > 0 && word(at - 1)) != word(at)) == *wanted
             }
+            _ => unreachable!("BUG: a common step"),
         };
-        if holds { Ok(at) } else { Err(Stop::Fail) }
+        if holds { End::only(at) } else { End::FAIL }
     }
 
-    fn alternatives(&mut self, branches: &[Branch], at: usize) -> Result<usize, Stop> {
-        for (number, branch) in branches.iter().enumerate() {
+    fn alternatives(&mut self, branches: &[Branch], at: usize) -> End {
+        let mut left = branches.len();
+        for branch in branches {
+            left -= 1;
             match self.branch(branch, at) {
-                Err(Stop::Fail) => {}
-                Err(Stop::Unknown) => return Err(Stop::Unknown),
-                Ok(end) => {
-                    self.only &= number + 1 == branches.len();
-                    return Ok(end);
-                }
+                End::FAIL => {}
+                End::UNKNOWN => return End::UNKNOWN,
+                end if left == 0 => return end,
+                end => return end.at().map_or(end, End::first),
             }
         }
-        Err(Stop::Fail)
+        End::FAIL
+    }
+
+    fn optional(&mut self, branch: &Branch, at: usize) -> End {
+        match self.branch(branch, at) {
+            End::FAIL => End::only(at),
+            end => end.at().map_or(end, End::first),
+        }
     }
 
     /// A branch on its own: whether it can match here at all does not depend on what came before.
-    fn branch(&mut self, branch: &Branch, at: usize) -> Result<usize, Stop> {
+    #[inline]
+    fn branch(&mut self, branch: &Branch, at: usize) -> End {
         if let Some(first) = &branch.first
             && !self.text.get(at).is_some_and(|&b| first[b as usize])
         {
-            return Err(Stop::Fail);
+            return End::FAIL;
         }
-        let only = std::mem::replace(&mut self.only, true);
-        let result = self.steps(&branch.steps, at);
-        self.only &= only;
-        if result.is_err() {
-            self.only = only;
+        let end = self.steps(&branch.steps, at);
+        if end.at().is_none() {
             self.spans[branch.slots.0..branch.slots.1].fill(super::UNSET);
         }
-        result
+        end
     }
 
-    fn many(&mut self, steps: &[Step], once: bool, mut at: usize) -> Result<usize, Stop> {
-        let mut rounds = 0;
+    fn many(&mut self, steps: &[Step], once: bool, start: usize) -> End {
+        let mut at = start;
         loop {
-            let only = std::mem::replace(&mut self.only, true);
-            let result = self.steps(steps, at);
-            self.only = only;
-            match result {
-                // What an engine does with an empty round is its own affair.
-                Ok(end) if end == at => return Err(Stop::Unknown),
-                Ok(end) => at = end,
-                Err(Stop::Fail) if rounds == 0 && once => return Err(Stop::Fail),
-                Err(Stop::Fail) => return Ok(at),
-                Err(Stop::Unknown) => return Err(Stop::Unknown),
+            match self.steps(steps, at) {
+                End::FAIL if at == start && once => return End::FAIL,
+                End::FAIL if at == start => return End::only(at),
+                End::FAIL => return End::first(at),
+                end => match end.at() {
+                    // What an engine does with an empty round is its own affair.
+                    None => return End::UNKNOWN,
+                    Some(end) if end == at => return End::UNKNOWN,
+                    Some(end) => at = end,
+                },
             }
-            rounds += 1;
-            self.only = false;
         }
+    }
+}
+
+/// Most literals are of a few bytes, for which a call to compare memory costs more than they do.
+#[inline]
+fn starts_with(text: &[u8], at: usize, literal: &[u8]) -> bool {
+    match text.get(at..at + literal.len()) {
+        Some(there) if literal.len() <= 8 => there.iter().zip(literal).all(|(a, b)| a == b),
+        Some(there) => there == literal,
+        None => false,
     }
 }

@@ -6,20 +6,82 @@
 
 use super::tree::is_space;
 
-/// A match's end, and whether the pattern could match here in no other way.
-pub(super) struct End {
-    pub(super) at: usize,
-    pub(super) only: bool,
+/// Where a match ends, and whether it could have ended in no other way; or why there is none.
+/// One word, because it is returned in every step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct End(u64);
+
+impl End {
+    const OPEN: u64 = 1 << 62;
+    const NONE: u64 = 1 << 63;
+    /// The pattern does not match here, in whatever way.
+    pub(super) const FAIL: End = End(End::NONE);
+    /// The regular expression must say.
+    pub(super) const UNKNOWN: End = End(End::NONE | 1);
+
+    /// The only possible end.
+    #[inline(always)]
+    pub(super) fn only(at: usize) -> End {
+        End(at as u64)
+    }
+
+    /// The end that comes first; there may be others.
+    #[inline(always)]
+    pub(super) fn first(at: usize) -> End {
+        End(at as u64 | End::OPEN)
+    }
+
+    /// The position, if there is one.
+    #[inline(always)]
+    pub(super) fn at(self) -> Option<usize> {
+        if self.0 & End::NONE == 0 { Some((self.0 & !End::OPEN) as usize) } else { None }
+    }
+
+    /// Whether there may be other ends.
+    #[inline(always)]
+    pub(super) fn is_open(self) -> bool {
+        self.0 & End::OPEN != 0
+    }
 }
 
-/// Why there is no end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Stop {
-    /// The pattern does not match here, in whatever way.
-    Fail,
-    /// The regular expression must say.
-    Unknown,
-}
+const WORD: u8 = 1;
+const DIGIT: u8 = 2;
+/// Letters, digits and dashes.
+const LABEL: u8 = 4;
+/// What a user's name may hold.
+const USER: u8 = 8;
+/// What an address may hold before its `@`.
+const LOCAL: u8 = 16;
+
+/// The classes that each byte is in.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let b = byte as u8;
+        let (alnum, mut class) = (b.is_ascii_alphanumeric(), 0);
+        if alnum || b == b'_' {
+            class |= WORD;
+        }
+        if b.is_ascii_digit() {
+            class |= DIGIT;
+        }
+        if alnum || b == b'-' {
+            class |= LABEL;
+        }
+        if alnum || matches!(b, b'.' | b'_' | b'-') {
+            class |= USER;
+        }
+        if alnum
+            || matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-'..=b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~')
+        {
+            class |= LOCAL;
+        }
+        classes[byte] = class;
+        byte += 1;
+    }
+    classes
+};
 
 /// A pattern with a function of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,98 +124,97 @@ impl Token {
 
     /// Matches at `at`.
     #[inline]
-    pub(super) fn run(self, text: &[u8], at: usize) -> Result<End, Stop> {
+    pub(super) fn run(self, text: &[u8], at: usize) -> End {
         match self {
             Token::Word => word(text, at),
             Token::Number => number(text, at),
             Token::PosInt if matches!(text.get(at), Some(b'1'..=b'9')) => integer(text, at),
-            Token::PosInt => Err(Stop::Fail),
+            Token::PosInt => End::FAIL,
             Token::NonNegInt => integer(text, at),
             Token::IpV4 => ipv4(text, at),
             Token::Ip => ip(text, at),
             Token::HostName => host_name(text, at),
-            Token::IpOrHost => ip(text, at).map(ambiguous).or_else(|stop| match stop {
-                Stop::Fail => host_name(text, at),
-                Stop::Unknown => Err(Stop::Unknown),
-            }),
+            Token::IpOrHost => match ip(text, at) {
+                End::FAIL => host_name(text, at),
+                end => end.at().map_or(end, End::first),
+            },
             Token::QuotedString => quoted(text, at),
             Token::HttpUser => http_user(text, at),
-            Token::HttpDate => http_date(text, at).ok_or(Stop::Unknown),
-            Token::SyslogTimestamp => syslog_timestamp(text, at).ok_or(Stop::Unknown),
-            Token::TimestampIso8601 => iso8601(text, at).ok_or(Stop::Unknown),
+            Token::HttpDate => http_date(text, at).unwrap_or(End::UNKNOWN),
+            Token::SyslogTimestamp => syslog_timestamp(text, at).unwrap_or(End::UNKNOWN),
+            Token::TimestampIso8601 => iso8601(text, at).unwrap_or(End::UNKNOWN),
         }
     }
 }
 
-fn ambiguous(end: End) -> End {
-    End { only: false, ..end }
+#[inline(always)]
+fn run_of(text: &[u8], mut at: usize, class: u8) -> usize {
+    while at < text.len() && CLASSES[text[at] as usize] & class != 0 {
+        at += 1;
+    }
+    at
 }
 
-#[inline]
-fn run_of(text: &[u8], at: usize, holds: impl Fn(u8) -> bool) -> usize {
-    at + text[at..].iter().position(|&b| !holds(b)).unwrap_or(text.len() - at)
-}
-
-#[inline]
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+#[inline(always)]
+fn is(text: &[u8], at: usize, class: u8) -> bool {
+    text.get(at).is_some_and(|&b| CLASSES[b as usize] & class != 0)
 }
 
 /// Whether there is a word's boundary before a word character at `at`.
 #[inline]
 fn word_starts(text: &[u8], at: usize) -> bool {
-    at == 0 || !is_word(text[at - 1])
+    at == 0 || !is(text, at - 1, WORD)
 }
 
 /// `\b\w+\b`
 #[inline]
-fn word(text: &[u8], at: usize) -> Result<End, Stop> {
-    let end = run_of(text, at, is_word);
+fn word(text: &[u8], at: usize) -> End {
+    let end = run_of(text, at, WORD);
     if end == at || !word_starts(text, at) {
-        return Err(Stop::Fail);
+        return End::FAIL;
     }
-    Ok(End { at: end, only: true })
+    End::only(end)
 }
 
 /// `\b[0-9]+\b`
 #[inline]
-fn integer(text: &[u8], at: usize) -> Result<End, Stop> {
-    let end = run_of(text, at, |b| b.is_ascii_digit());
-    if end == at || !word_starts(text, at) || text.get(end).is_some_and(|&b| is_word(b)) {
-        return Err(Stop::Fail);
+fn integer(text: &[u8], at: usize) -> End {
+    let end = run_of(text, at, DIGIT);
+    if end == at || !word_starts(text, at) || is(text, end, WORD) {
+        return End::FAIL;
     }
-    Ok(End { at: end, only: true })
+    End::only(end)
 }
 
 /// `(?<![0-9.+-])(?>[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+))`: atomic, so there is no other end.
 #[inline]
-fn number(text: &[u8], at: usize) -> Result<End, Stop> {
+fn number(text: &[u8], at: usize) -> End {
     if at > 0 && matches!(text[at - 1], b'0'..=b'9' | b'.' | b'+' | b'-') {
-        return Err(Stop::Fail);
+        return End::FAIL;
     }
     let start = at + usize::from(matches!(text.get(at), Some(b'+' | b'-')));
-    let digits = |from: usize| run_of(text, from.min(text.len()), |b| b.is_ascii_digit());
+    let digits = |from: usize| run_of(text, from.min(text.len()), DIGIT);
     let mut end = digits(start);
     let whole = end > start;
     if text.get(end) == Some(&b'.') && digits(end + 1) > end + 1 {
         end = digits(end + 1);
     } else if !whole {
-        return Err(Stop::Fail);
+        return End::FAIL;
     }
-    Ok(End { at: end, only: true })
+    End::only(end)
 }
 
 /// Four octets, each all the digits there are, since a dot or no digit must follow.
 #[inline]
-fn ipv4(text: &[u8], at: usize) -> Result<End, Stop> {
+fn ipv4(text: &[u8], at: usize) -> End {
     if at > 0 && text[at - 1].is_ascii_digit() {
-        return Err(Stop::Fail);
+        return End::FAIL;
     }
     let mut at = at;
     for octet in 0..4 {
         if octet > 0 {
             if text.get(at) != Some(&b'.') {
-                return Err(Stop::Fail);
+                return End::FAIL;
             }
             at += 1;
         }
@@ -162,85 +223,78 @@ fn ipv4(text: &[u8], at: usize) -> Result<End, Stop> {
             value = value * 10 + u32::from(digit - b'0');
             at += 1;
             if at - start > 3 {
-                return Err(Stop::Fail);
+                return End::FAIL;
             }
         }
         if at == start || value > 255 {
-            return Err(Stop::Fail);
+            return End::FAIL;
         }
     }
-    Ok(End { at, only: true })
+    End::only(at)
 }
 
 /// Every form of IPv6 begins with a colon or up to four hexadecimal digits and a colon.
 #[inline]
-fn ip(text: &[u8], at: usize) -> Result<End, Stop> {
+fn ip(text: &[u8], at: usize) -> End {
     let digits = text[at..].iter().take(5).take_while(|b| b.is_ascii_hexdigit()).count();
     if digits <= 4 && text.get(at + digits) == Some(&b':') {
-        return Err(Stop::Unknown);
+        return End::UNKNOWN;
     }
     ipv4(text, at)
 }
 
 /// Labels of letters, digits and dashes, up to 63 bytes each, and a dot at the end.
 #[inline]
-fn host_name(text: &[u8], at: usize) -> Result<End, Stop> {
-    let label = |at: usize| {
-        let end = run_of(text, at, |b| b.is_ascii_alphanumeric() || b == b'-');
-        let dash = text.get(at) == Some(&b'-');
-        if end == at || dash {
-            Err(Stop::Fail)
-        } else if end - at > 63 {
-            Err(Stop::Unknown)
-        } else {
-            Ok(end)
-        }
-    };
-    let mut end = label(at)?;
-    if !word_starts(text, at) {
-        return Err(Stop::Fail);
+fn host_name(text: &[u8], at: usize) -> End {
+    if !is(text, at, LABEL) || text[at] == b'-' || !word_starts(text, at) {
+        return End::FAIL;
     }
-    while text.get(end) == Some(&b'.') {
-        match label(end + 1) {
-            Ok(next) => end = next,
-            Err(Stop::Fail) => return Ok(End { at: end + 1, only: false }),
-            Err(Stop::Unknown) => return Err(Stop::Unknown),
+    let mut start = at;
+    loop {
+        let end = run_of(text, start, LABEL);
+        if end - start > 63 {
+            return End::UNKNOWN;
         }
+        if text.get(end) != Some(&b'.') {
+            return End::first(end);
+        }
+        if !is(text, end + 1, LABEL) || text[end + 1] == b'-' {
+            return End::first(end + 1);
+        }
+        start = end + 1;
     }
-    Ok(End { at: end, only: false })
 }
 
 /// Between quotes of one of three kinds, with escapes; atomic.
 #[inline]
-fn quoted(text: &[u8], at: usize) -> Result<End, Stop> {
-    let Some(&quote @ (b'"' | b'\'' | b'`')) = text.get(at) else { return Err(Stop::Fail) };
+fn quoted(text: &[u8], at: usize) -> End {
+    let Some(&quote @ (b'"' | b'\'' | b'`')) = text.get(at) else { return End::FAIL };
     if at > 0 && text[at - 1] == b'\\' {
-        return Err(Stop::Fail);
+        return End::FAIL;
     }
     let mut from = at + 1;
     loop {
         match memchr::memchr2(quote, b'\\', &text[from..]) {
-            None => return Err(Stop::Fail),
-            Some(found) if text[from + found] == quote => return Ok(End { at: from + found + 1, only: true }),
+            None => return End::FAIL,
+            Some(found) if text[from + found] == quote => return End::only(from + found + 1),
             Some(found) if from + found + 1 < text.len() => from += found + 2,
-            Some(_) => return Err(Stop::Fail),
+            Some(_) => return End::FAIL,
         }
     }
 }
 
 /// `EMAILADDRESS|USER`: an address needs an `@` behind what its first part may hold.
 #[inline]
-fn http_user(text: &[u8], at: usize) -> Result<End, Stop> {
-    let end = run_of(text, at, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+fn http_user(text: &[u8], at: usize) -> End {
+    let end = run_of(text, at, USER);
     if end < text.len() && !is_space(text[end]) && run_to_at(text, end) {
-        return Err(Stop::Unknown);
+        return End::UNKNOWN;
     }
-    if end == at { Err(Stop::Fail) } else { Ok(End { at: end, only: false }) }
+    if end == at { End::FAIL } else { End::first(end) }
 }
 
 fn run_to_at(text: &[u8], at: usize) -> bool {
-    let local = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
-    text.get(run_of(text, at, local)) == Some(&b'@')
+    text.get(run_of(text, at, LOCAL)) == Some(&b'@')
 }
 
 fn two(text: &[u8], at: usize) -> Option<u32> {
@@ -251,7 +305,7 @@ fn two(text: &[u8], at: usize) -> Option<u32> {
 }
 
 fn digit_at(text: &[u8], at: usize) -> bool {
-    text.get(at).is_some_and(u8::is_ascii_digit)
+    is(text, at, DIGIT)
 }
 
 /// An English month of three letters with a boundary behind it.
@@ -259,8 +313,7 @@ fn month(text: &[u8], at: usize) -> Option<usize> {
     const MONTHS: [&[u8; 3]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     let name: &[u8; 3] = text.get(at..at + 3)?.try_into().ok()?;
-    (MONTHS.contains(&name) && word_starts(text, at) && !text.get(at + 3).is_some_and(|&b| is_word(b)))
-        .then_some(at + 3)
+    (MONTHS.contains(&name) && word_starts(text, at) && !is(text, at + 3, WORD)).then_some(at + 3)
 }
 
 /// `HH:MM:SS`.
@@ -287,13 +340,13 @@ fn http_date(text: &[u8], at: usize) -> Option<End> {
         && text.get(at + 20) == Some(&b' ')
         && matches!(text.get(at + 21), Some(b'+' | b'-'))
         && digit_at(text, at + 22);
-    fits.then(|| End { at: run_of(text, at + 22, |b| b.is_ascii_digit()), only: false })
+    fits.then(|| End::first(run_of(text, at + 22, DIGIT)))
 }
 
 /// `Mar 16 00:01:25`, with one more space before a day of one digit.
 fn syslog_timestamp(text: &[u8], at: usize) -> Option<End> {
     let spaces = month(text, at)?;
-    let day = run_of(text, spaces, |b| b == b' ');
+    let day = spaces + text[spaces..].iter().take_while(|&&b| b == b' ').count();
     let behind = match (text.get(day)?, text.get(day + 1)?) {
         (b'1'..=b'9', b' ') => day + 1,
         (b'0'..=b'3', b'0'..=b'9') if (1..=31).contains(&two(text, day)?) => day + 2,
@@ -303,13 +356,13 @@ fn syslog_timestamp(text: &[u8], at: usize) -> Option<End> {
         return None;
     }
     let end = fraction(text, time(text, behind + 1)?);
-    (!digit_at(text, end)).then_some(End { at: end, only: false })
+    (!digit_at(text, end)).then_some(End::first(end))
 }
 
 /// `(?:[:.,][0-9]+)?`
 fn fraction(text: &[u8], at: usize) -> usize {
     let sign = matches!(text.get(at), Some(b':' | b'.' | b','));
-    if sign && digit_at(text, at + 1) { run_of(text, at + 1, |b| b.is_ascii_digit()) } else { at }
+    if sign && digit_at(text, at + 1) { run_of(text, at + 1, DIGIT) } else { at }
 }
 
 /// `2015-05-08T01:00:00.123+02:00`, in full; other forms are left to the pattern.
@@ -336,5 +389,5 @@ fn iso8601(text: &[u8], at: usize) -> Option<End> {
         }
         _ => end,
     };
-    Some(End { at: end, only: false })
+    Some(End::first(end))
 }
