@@ -102,7 +102,7 @@ impl Builder {
     }
 
     fn context(&self, call: &Call) -> Context {
-        Context { id: call.id.clone(), ..self.context.clone() }
+        self.context.plugin(&call.id, &call.options)
     }
 
     fn keep<T>(&mut self, built: Result<T, Vec<Diagnostic>>) -> Option<T> {

@@ -40,7 +40,7 @@ fn pipeline(file: &Path) -> String {
 fn durable_epochs(data: &Path) -> bool {
     let size = |entry: std::fs::DirEntry| entry.metadata().map_or(0, |m| m.len());
     std::fs::read_dir(data.join("index"))
-        .is_ok_and(|dir| dir.flatten().any(|e| e.file_name().to_string_lossy().starts_with("pack") && size(e) > 0))
+        .is_ok_and(|dir| dir.flatten().any(|e| e.file_name().to_string_lossy().starts_with('p') && size(e) > 0))
 }
 
 /// Writes the lines over about `time`, a little at a time, as an application does.
