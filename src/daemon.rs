@@ -234,7 +234,8 @@ impl Daemon {
 
     /// Waits until the inputs have ended and everything is durable; returns whether all of it is.
     pub fn join(self) -> bool {
-        let clean = self.pipelines.into_iter().fold(true, |clean, pipeline| pipeline.join() && clean);
+        let ends: Vec<bool> = self.pipelines.into_iter().map(Pipeline::join).collect();
+        let clean = ends.iter().all(|&clean| clean);
         if let Some(index) = &self.index {
             index.close();
         }

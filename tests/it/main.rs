@@ -2,6 +2,7 @@
 
 mod alloc;
 mod crash;
+mod daemon;
 mod demo;
 mod es_api;
 mod guide;

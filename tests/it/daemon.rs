@@ -1,0 +1,63 @@
+//! The daemon from outside: what it refuses, what it counts, how it ends.
+
+use crate::harness::{Daemon, get, get_text, logboom, until};
+use serde_json::json;
+use std::time::Duration;
+
+fn pipeline(file: &std::path::Path) -> String {
+    format!(
+        r#"input {{ file {{ path => "{}" codec => json_lines start_position => beginning }} }}
+           filter {{ if [level] == "DEBUG" {{ drop {{ }} }} }}
+           output {{ index {{ stream => "bad" }} }}"#,
+        file.display()
+    )
+}
+
+/// The value of a series whose name and labels begin so.
+fn metric(text: &str, series: &str) -> Option<f64> {
+    text.lines().find(|line| line.starts_with(series))?.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn bad_input_is_tagged_and_the_ledger_balances() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("app.log");
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(b"{\"level\":\"ERROR\",\"message\":\"fine\"}\n{\"level\":\"DEBUG\"}\n{\"broken\":\n");
+    bytes.extend_from_slice(b"\xff\xfe not text\n");
+    bytes.extend_from_slice("[".repeat(100_000).as_bytes());
+    bytes.extend_from_slice(b"\n{\"level\":\"INFO\",\"message\":\"the last\"}\n");
+    std::fs::write(&file, bytes).unwrap();
+    let mut daemon = Daemon::start(&dir.path().join("data"), &pipeline(&file), &[]);
+    daemon.ready();
+    let all = until(Duration::from_secs(20), || (daemon.count("bad") == 5).then_some(()));
+    assert!(all.is_some(), "{} documents: {}", daemon.count("bad"), daemon.log());
+    let failed = json!({"size": 0, "track_total_hits": true, "query": {"term": {"tags.keyword": "_jsonparsefailure"}}});
+    assert_eq!(daemon.search("bad", &failed)["hits"]["total"]["value"], 3);
+
+    let stats = get(&format!("{}/_node/stats/pipelines/main", daemon.api)).unwrap();
+    let events = &stats["pipelines"]["main"]["events"];
+    assert_eq!((&events["in"], &events["filtered"], &events["out"]), (&json!(6), &json!(5), &json!(5)), "{stats}");
+    let text = get_text(&format!("{}/metrics", daemon.api)).unwrap();
+    let errors = text.lines().find(|l| l.starts_with("log_events_total{") && l.contains("level=\"ERROR\""));
+    assert_eq!(errors.and_then(|line| metric(line, "log_events_total")), Some(1.0), "{text}");
+    assert!(daemon.stop().success(), "{}", daemon.log());
+}
+
+#[test]
+fn a_folder_in_use_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut first =
+        Daemon::start(&data, "input { generator { count => 1 } file { path => '/none' } } output { null { } }", &[]);
+    let up = until(Duration::from_secs(20), || get(&first.api).ok());
+    assert!(up.is_some(), "{}", first.log());
+    let path = format!("--path.data={}", data.display());
+    let second =
+        logboom().args([&path, "-e", "input { generator { count => 1 } } output { null { } }"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains("another process uses it"), "{said}");
+    assert!(first.runs());
+    assert!(first.stop().success(), "{}", first.log());
+}
