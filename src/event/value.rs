@@ -19,6 +19,7 @@ impl Span {
     }
 
     /// The part `start..end` of this span, relative to it.
+    #[inline(always)]
     pub fn slice(self, start: usize, end: usize) -> Span {
         debug_assert!(start <= end && end <= self.len as usize);
         Span { start: self.start + start as u32, len: (end - start) as u32 }
@@ -95,11 +96,13 @@ pub struct Entry {
 
 impl Entry {
     /// A member that does not come from raw bytes.
+    #[inline(always)]
     pub fn new(key: FieldId, value: Value) -> Entry {
         Entry { key, raw: 0, value }
     }
 
     /// An element of an array.
+    #[inline(always)]
     pub fn element(value: Value) -> Entry {
         Entry::new(FieldId::EMPTY, value)
     }

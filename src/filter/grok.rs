@@ -275,8 +275,9 @@ fn targets(
 
 impl Filter for Grok {
     fn run(&mut self, batch: &mut Batch, run: &mut Run) {
+        let plan = self.plan.clone();
         for &event in run.events {
-            match self.event(batch, event) {
+            match self.event(&plan, batch, event) {
                 Ok(true) => run.matched.push(event),
                 Ok(false) => self.plan.tag_on_failure.iter().for_each(|tag| batch.tag(event, tag)),
                 Err(Timeout) => self.plan.tag_on_timeout.iter().for_each(|tag| batch.tag(event, tag)),
@@ -297,11 +298,10 @@ impl Grok {
         Grok { plan, scratch: Scratch::default(), pairs: Pairs::default(), rendered: Vec::new() }
     }
 
-    fn event(&mut self, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
-        let plan = self.plan.clone();
+    fn event(&mut self, plan: &Plan, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
         let mut matched = false;
         for source in &plan.sources {
-            if self.source(&plan, source, batch, event)? {
+            if self.source(plan, source, batch, event)? {
                 matched = true;
                 if plan.break_on_match {
                     break;
@@ -384,33 +384,38 @@ impl Grok {
         batch.reserve(event, pattern.tops);
         for target in &pattern.targets {
             let (start, end) = self.scratch.spans[target.slot];
-            let unset = (start, end) == UNSET;
-            if !plan.keep_empty && (unset || start == end) {
+            if !plan.keep_empty && ((start, end) == UNSET || start == end) {
                 continue;
             }
-            let value = if unset {
-                Value::Null
-            } else {
-                let span = text.slice(start as usize, end as usize);
-                match target.kind {
-                    Kind::Text => Value::Str(span),
-                    Kind::Int => to_i(batch.bytes(span)),
-                    Kind::Float => Value::Float(to_f(batch.bytes(span))),
-                }
-            };
             let key = target.field.first();
             let perhaps = taken & key.bit() != 0;
             taken |= key.bit();
-            if target.single && !perhaps {
-                batch.add_key(event, key, value);
+            if target.single && !perhaps && target.kind == Kind::Text && (start, end) != UNSET {
+                batch.add_key(event, key, Value::Str(text.slice(start as usize, end as usize)));
                 continue;
             }
+            let value = target.kind.value(batch, text, (start, end));
             let old = if target.overwrite { None } else { batch.get(event, &target.field) };
             match old {
                 None | Some(Value::Null) => drop(batch.set(event, &target.field, value)),
                 Some(Value::Array(_) | Value::Str(_)) => drop(batch.append(event, &target.field, value)),
                 Some(_) => {}
             }
+        }
+    }
+}
+
+impl Kind {
+    /// What a capture becomes that lies at `span` of a text.
+    fn value(self, batch: &Batch, text: Span, span: (u32, u32)) -> Value {
+        if span == UNSET {
+            return Value::Null;
+        }
+        let span = text.slice(span.0 as usize, span.1 as usize);
+        match self {
+            Kind::Text => Value::Str(span),
+            Kind::Int => to_i(batch.bytes(span)),
+            Kind::Float => Value::Float(to_f(batch.bytes(span))),
         }
     }
 }

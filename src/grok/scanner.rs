@@ -15,26 +15,44 @@ use memchr::memmem::{Finder, FinderRev};
 /// A pattern ready to be walked.
 #[derive(Debug)]
 pub(super) struct Scanner {
-    steps: Vec<Step>,
+    stages: Vec<Stage>,
+}
+
+/// A step and the literal behind it: most steps have one, and a turn of the loop costs more than
+/// the comparison.
+#[derive(Debug)]
+struct Stage {
+    step: Step,
+    then: Literal,
+}
+
+/// Some bytes, the first eight also as a number with its mask: literals are short, and a loop or
+/// a call to compare memory costs more than they do.
+#[derive(Debug, Default)]
+struct Literal {
+    bytes: Box<[u8]>,
+    number: u64,
+    mask: u64,
 }
 
 #[derive(Debug)]
 enum Step {
-    Literal(Box<[u8]>),
-    Byte(u8),
+    Literal(Literal),
     Repeat(Repeat),
     Token(Token),
     /// A capture begins and ends, in a list that is not walked again.
     Open(usize),
     Close(usize),
-    Capture(usize, Vec<Step>),
+    Capture(usize, Vec<Stage>),
     /// The commonest captures have no list to walk.
     CaptureToken(usize, Token),
     CaptureRepeat(usize, Repeat),
+    /// `(?:-|%{NUMBER:n})`: a byte that stands for no value, or a captured token.
+    ByteOrToken(u8, usize, Token),
     Alternatives(Vec<Branch>),
     Optional(Branch),
-    Many(Vec<Step>, bool),
-    Atomic(Vec<Step>),
+    Many(Vec<Stage>, bool),
+    Atomic(Vec<Stage>),
     Look {
         behind: bool,
         negated: bool,
@@ -50,7 +68,7 @@ enum Step {
 /// Steps that may be left again, and the slots in them.
 #[derive(Debug)]
 struct Branch {
-    steps: Vec<Step>,
+    stages: Vec<Stage>,
     slots: (usize, usize),
     /// The bytes with which a match of it can begin, where known: others need no try.
     first: Option<Class>,
@@ -103,65 +121,85 @@ impl Scanner {
     /// Prepares a tree, unless there is something in it that can't be walked.
     pub(super) fn new(nodes: Vec<Node>, slots: usize) -> Option<Scanner> {
         let mut next_slot = 0;
-        let steps = compile(nodes, None, &mut next_slot, false)?;
-        (next_slot == slots || next_slot == 0).then_some(Scanner { steps })
+        let stages = compile(nodes, None, &mut next_slot, false)?;
+        (next_slot == slots || next_slot == 0).then_some(Scanner { stages })
     }
 
     /// Walks over an ASCII text. True: it matches, and the spans are set.
     #[inline]
     pub(super) fn run(&self, text: &[u8], spans: &mut [(u32, u32)]) -> bool {
         let mut walk = Walk { text, spans };
-        walk.steps(&self.steps, 0).at().is_some()
+        walk.stages(&self.stages, 0).at().is_some()
     }
 }
 
 /// `again`: whether the steps may be walked more than once, so that what a walk leaves half done
 /// would be seen.
-fn compile(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Option<Vec<Step>> {
+fn compile(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Option<Vec<Stage>> {
     // What a node must be followed by is known from the ones behind it.
     let mut follows: Vec<Option<Vec<u8>>> = vec![follow.map(<[u8]>::to_vec)];
     for node in nodes.iter().skip(1).rev() {
         follows.push(first_literal(node));
     }
-    let mut steps = Vec::with_capacity(nodes.len());
+    let mut stages = Vec::with_capacity(nodes.len());
     for node in nodes {
         let follow = follows.pop().flatten();
-        flatten(node, follow.as_deref(), slot, again, &mut steps)?;
+        flatten(node, follow.as_deref(), slot, again, &mut stages)?;
     }
-    Some(steps)
+    Some(stages)
+}
+
+/// Appends a step; a literal joins the step before it.
+fn push(step: Step, stages: &mut Vec<Stage>) {
+    match (step, stages.last_mut()) {
+        (Step::Literal(more), Some(stage)) => {
+            stage.then = Literal::new([&stage.then.bytes[..], &more.bytes[..]].concat());
+        }
+        (step, _) => stages.push(Stage { step, then: Literal::default() }),
+    }
 }
 
 /// Appends the steps of a node; groups dissolve into them.
-fn flatten(node: Node, follow: Option<&[u8]>, slot: &mut usize, again: bool, steps: &mut Vec<Step>) -> Option<()> {
+fn flatten(node: Node, follow: Option<&[u8]>, slot: &mut usize, again: bool, stages: &mut Vec<Stage>) -> Option<()> {
     let (captured, inner) = match node {
         Node::Group(captured, inner) => (captured, inner),
         node => {
-            steps.push(step(node, follow, slot, again)?);
+            push(step(node, follow, slot, again)?, stages);
             return Some(());
         }
     };
-    let Some(own) = captured else {
-        steps.extend(compile(inner, follow, slot, again)?);
-        return Some(());
-    };
-    debug_assert_eq!(own, *slot, "BUG: slots are not in order");
-    *slot += 1;
-    let mut inner = compile(inner, follow, slot, again)?;
-    match (inner.len(), inner.pop()) {
-        (1, Some(Step::Token(token))) => steps.push(Step::CaptureToken(own, token)),
-        (1, Some(Step::Repeat(repeat))) => steps.push(Step::CaptureRepeat(own, repeat)),
-        (_, last) => {
-            inner.extend(last);
-            if again {
-                steps.push(Step::Capture(own, inner));
-            } else {
-                steps.push(Step::Open(own));
-                steps.append(&mut inner);
-                steps.push(Step::Close(own));
+    if let Some(own) = captured {
+        debug_assert_eq!(own, *slot, "BUG: slots are not in order");
+        *slot += 1;
+        let mut inner = compile(inner, follow, slot, again)?;
+        match &inner[..] {
+            [Stage { step: Step::Token(token), then }] if then.bytes.is_empty() => {
+                push(Step::CaptureToken(own, *token), stages);
+            }
+            [Stage { step: Step::Repeat(_), then }] if then.bytes.is_empty() => {
+                let Some(Step::Repeat(repeat)) = inner.pop().map(|stage| stage.step) else { return None };
+                push(Step::CaptureRepeat(own, repeat), stages);
+            }
+            _ if again => push(Step::Capture(own, inner), stages),
+            _ => {
+                push(Step::Open(own), stages);
+                join(inner, stages);
+                push(Step::Close(own), stages);
             }
         }
+    } else {
+        join(compile(inner, follow, slot, again)?, stages);
     }
     Some(())
+}
+
+fn join(inner: Vec<Stage>, stages: &mut Vec<Stage>) {
+    for stage in inner {
+        push(stage.step, stages);
+        if !stage.then.bytes.is_empty() {
+            push(Step::Literal(stage.then), stages);
+        }
+    }
 }
 
 fn first_literal(node: &Node) -> Option<Vec<u8>> {
@@ -174,14 +212,13 @@ fn first_literal(node: &Node) -> Option<Vec<u8>> {
 
 fn step(node: Node, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Option<Step> {
     Some(match node {
-        Node::Literal(bytes) if bytes.len() == 1 => Step::Byte(bytes[0]),
-        Node::Literal(bytes) => Step::Literal(bytes.into()),
+        Node::Literal(bytes) => Step::Literal(Literal::new(bytes)),
         Node::Class { class, min, max, greed } => Step::Repeat(Repeat::new(class, min, max, greed, follow)),
         Node::Token(token) => Step::Token(token),
         Node::Group(..) => unreachable!("BUG: groups are flattened"),
         Node::Alternatives(all) => {
             let branches = all.into_iter().map(|inner| branch(inner, follow, slot, again));
-            Step::Alternatives(branches.collect::<Option<_>>()?)
+            alternatives(branches.collect::<Option<_>>()?)
         }
         Node::Optional(inner) => Step::Optional(branch(inner, follow, slot, again)?),
         Node::Repeat(inner, once) => Step::Many(compile(inner, None, slot, true)?, once),
@@ -196,11 +233,24 @@ fn step(node: Node, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Opt
     })
 }
 
+fn alternatives(branches: Vec<Branch>) -> Step {
+    if let [first, second] = &branches[..]
+        && let [Stage { step: Step::Literal(literal), .. }] = &first.stages[..]
+        && let [Stage { step: Step::CaptureToken(slot, token), then }] = &second.stages[..]
+        && literal.bytes.len() == 1
+        && first.stages[0].then.bytes.is_empty()
+        && then.bytes.is_empty()
+    {
+        return Step::ByteOrToken(literal.bytes[0], *slot, *token);
+    }
+    Step::Alternatives(branches)
+}
+
 fn branch(nodes: Vec<Node>, follow: Option<&[u8]>, slot: &mut usize, again: bool) -> Option<Branch> {
     let from = *slot;
     let first = first_bytes(&nodes);
-    let steps = compile(nodes, follow, slot, again)?;
-    Some(Branch { steps, slots: (from, *slot), first })
+    let stages = compile(nodes, follow, slot, again)?;
+    Some(Branch { stages, slots: (from, *slot), first })
 }
 
 /// The bytes with which a match must begin; `None` if not known or if it may be empty.
@@ -314,76 +364,78 @@ fn not_space(text: &[u8], mut at: usize) -> usize {
 
 impl Walk<'_> {
     /// Walks a list. The end's openness is that of the whole list.
-    fn steps(&mut self, steps: &[Step], mut at: usize) -> End {
+    fn stages(&mut self, stages: &[Stage], mut at: usize) -> End {
         let mut open = false;
-        for step in steps {
-            let end = match step {
-                Step::Byte(byte) => {
-                    if self.text.get(at) == Some(byte) {
-                        at += 1;
-                        continue;
-                    }
-                    End::FAIL
-                }
-                Step::Literal(bytes) => {
-                    if starts_with(self.text, at, bytes) {
-                        at += bytes.len();
-                        continue;
-                    }
-                    End::FAIL
-                }
-                Step::Open(slot) => {
-                    self.spans[*slot].0 = at as u32;
-                    continue;
-                }
-                Step::Close(slot) => {
-                    self.spans[*slot].1 = at as u32;
-                    continue;
-                }
-                Step::CaptureToken(slot, token) => {
-                    let end = token.run(self.text, at);
-                    if let Some(end) = end.at() {
-                        self.spans[*slot] = (at as u32, end as u32);
-                    }
-                    end
-                }
-                Step::CaptureRepeat(slot, repeat) => {
-                    let end = repeat.end(self.text, at);
-                    if let Some(end) = end.at() {
-                        self.spans[*slot] = (at as u32, end as u32);
-                    }
-                    end
-                }
-                Step::Repeat(repeat) => repeat.end(self.text, at),
-                Step::Token(token) => token.run(self.text, at),
-                Step::Alternatives(branches) => self.alternatives(branches, at),
-                Step::Optional(branch) => self.optional(branch, at),
-                other => self.rare(other, at),
+        for stage in stages {
+            let end = self.step(&stage.step, at);
+            open |= end.is_open();
+            let next = match end.at() {
+                Some(next) => stage.then.end(self.text, next),
+                None if end == End::UNKNOWN => return End::UNKNOWN,
+                None => None,
             };
-            match end.at() {
+            match next {
                 Some(next) => at = next,
                 // A way may only be left as a dead end where nothing on it had another way.
-                None if end == End::FAIL && !open => return End::FAIL,
-                None => return End::UNKNOWN,
+                None if open => return End::UNKNOWN,
+                None => return End::FAIL,
             }
-            open |= end.is_open();
         }
         if open { End::first(at) } else { End::only(at) }
     }
 
+    #[inline(always)]
+    fn step(&mut self, step: &Step, at: usize) -> End {
+        match step {
+            Step::CaptureToken(slot, token) => self.token(*slot, *token, at),
+            Step::CaptureRepeat(slot, repeat) => {
+                let end = repeat.end(self.text, at);
+                if let Some(end) = end.at() {
+                    self.spans[*slot] = (at as u32, end as u32);
+                }
+                end
+            }
+            Step::ByteOrToken(byte, ..) if self.text.get(at) == Some(byte) => End::first(at + 1),
+            Step::ByteOrToken(_, slot, token) => self.token(*slot, *token, at),
+            Step::Repeat(repeat) => repeat.end(self.text, at),
+            Step::Token(token) => token.run(self.text, at),
+            Step::Alternatives(branches) => self.alternatives(branches, at),
+            Step::Optional(branch) => self.optional(branch, at),
+            Step::Literal(literal) => literal.end(self.text, at).map_or(End::FAIL, End::only),
+            Step::Open(slot) => {
+                self.spans[*slot].0 = at as u32;
+                End::only(at)
+            }
+            Step::Close(slot) => {
+                self.spans[*slot].1 = at as u32;
+                End::only(at)
+            }
+            other => self.rare(other, at),
+        }
+    }
+
+    #[inline]
+    fn token(&mut self, slot: usize, token: Token, at: usize) -> End {
+        let end = token.run(self.text, at);
+        if let Some(end) = end.at() {
+            self.spans[slot] = (at as u32, end as u32);
+        }
+        end
+    }
+
     fn rare(&mut self, step: &Step, at: usize) -> End {
         let holds = match step {
-            Step::Capture(slot, steps) => {
-                let end = self.steps(steps, at);
+            Step::Capture(slot, stages) => {
+                let end = self.stages(stages, at);
                 if let Some(end) = end.at() {
                     self.spans[*slot] = (at as u32, end as u32);
                 }
                 return end;
             }
-            Step::Many(steps, once) => return self.many(steps, *once, at),
+            Step::Many(stages, once) => return self.many(stages, *once, at),
             // An atomic group that matched has no other way to match.
-            Step::Atomic(steps) => {
-                let end = self.steps(steps, at);
+            Step::Atomic(stages) => {
+                let end = self.stages(stages, at);
                 return end.at().map_or(end, End::only);
             }
             Step::Look { behind: true, negated, class } => (at > 0 && class[self.text[at - 1] as usize]) != *negated,
@@ -432,17 +484,17 @@ impl Walk<'_> {
         {
             return End::FAIL;
         }
-        let end = self.steps(&branch.steps, at);
+        let end = self.stages(&branch.stages, at);
         if end.at().is_none() {
             self.spans[branch.slots.0..branch.slots.1].fill(super::UNSET);
         }
         end
     }
 
-    fn many(&mut self, steps: &[Step], once: bool, start: usize) -> End {
+    fn many(&mut self, stages: &[Stage], once: bool, start: usize) -> End {
         let mut at = start;
         loop {
-            match self.steps(steps, at) {
+            match self.stages(stages, at) {
                 End::FAIL if at == start && once => return End::FAIL,
                 End::FAIL if at == start => return End::only(at),
                 End::FAIL => return End::first(at),
@@ -457,12 +509,23 @@ impl Walk<'_> {
     }
 }
 
-/// Most literals are of a few bytes, for which a call to compare memory costs more than they do.
-#[inline]
-fn starts_with(text: &[u8], at: usize, literal: &[u8]) -> bool {
-    match text.get(at..at + literal.len()) {
-        Some(there) if literal.len() <= 8 => there.iter().zip(literal).all(|(a, b)| a == b),
-        Some(there) => there == literal,
-        None => false,
+impl Literal {
+    fn new(bytes: Vec<u8>) -> Literal {
+        let mut number = [0; 8];
+        let len = bytes.len().min(8);
+        number[..len].copy_from_slice(&bytes[..len]);
+        let mask = if len == 8 { u64::MAX } else { (1 << (len * 8)) - 1 };
+        Literal { bytes: bytes.into(), number: u64::from_le_bytes(number), mask }
+    }
+
+    /// Where it ends, if it stands at `at`.
+    #[inline(always)]
+    fn end(&self, text: &[u8], at: usize) -> Option<usize> {
+        let len = self.bytes.len();
+        let there = match text.get(at..at + 8).and_then(|there| <[u8; 8]>::try_from(there).ok()) {
+            Some(there) if len <= 8 => u64::from_le_bytes(there) & self.mask == self.number,
+            _ => text[at..].starts_with(&self.bytes),
+        };
+        there.then_some(at + len)
     }
 }

@@ -244,7 +244,7 @@ fn patterns() -> impl Strategy<Value = String> {
 }
 
 static TOKENS: LazyLock<Vec<(String, Grok)>> = LazyLock::new(|| {
-    let names = "WORD NUMBER POSINT NONNEGINT IPV4 IP HOSTNAME IPORHOST QS HTTPDUSER HTTPDATE SYSLOGTIMESTAMP \
+    let names = "WORD NUMBER INT POSINT NONNEGINT IPV4 IP HOSTNAME IPORHOST QS HTTPDUSER HTTPDATE SYSLOGTIMESTAMP \
                  TIMESTAMP_ISO8601";
     let forms = |name: &str| {
         [

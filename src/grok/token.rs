@@ -88,6 +88,7 @@ static CLASSES: [u8; 256] = {
 pub(super) enum Token {
     Word,
     Number,
+    Int,
     PosInt,
     NonNegInt,
     IpV4,
@@ -107,6 +108,7 @@ impl Token {
         Some(match name {
             "WORD" => Token::Word,
             "NUMBER" | "BASE10NUM" => Token::Number,
+            "INT" => Token::Int,
             "POSINT" => Token::PosInt,
             "NONNEGINT" => Token::NonNegInt,
             "IPV4" => Token::IpV4,
@@ -128,6 +130,7 @@ impl Token {
         match self {
             Token::Word => word(text, at),
             Token::Number => number(text, at),
+            Token::Int => int(text, at),
             Token::PosInt if matches!(text.get(at), Some(b'1'..=b'9')) => integer(text, at),
             Token::PosInt => End::FAIL,
             Token::NonNegInt => integer(text, at),
@@ -184,6 +187,14 @@ fn integer(text: &[u8], at: usize) -> End {
         return End::FAIL;
     }
     End::only(end)
+}
+
+/// `[+-]?[0-9]+`
+#[inline]
+fn int(text: &[u8], at: usize) -> End {
+    let start = at + usize::from(matches!(text.get(at), Some(b'+' | b'-')));
+    let end = run_of(text, start, DIGIT);
+    if end == start { End::FAIL } else { End::first(end) }
 }
 
 /// `(?<![0-9.+-])(?>[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+))`: atomic, so there is no other end.
@@ -310,10 +321,12 @@ fn digit_at(text: &[u8], at: usize) -> bool {
 
 /// An English month of three letters with a boundary behind it.
 fn month(text: &[u8], at: usize) -> Option<usize> {
-    const MONTHS: [&[u8; 3]; 12] =
-        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     let name: &[u8; 3] = text.get(at..at + 3)?.try_into().ok()?;
-    (MONTHS.contains(&name) && word_starts(text, at) && !is(text, at + 3, WORD)).then_some(at + 3)
+    let known = matches!(
+        name,
+        b"Jan" | b"Feb" | b"Mar" | b"Apr" | b"May" | b"Jun" | b"Jul" | b"Aug" | b"Sep" | b"Oct" | b"Nov" | b"Dec"
+    );
+    (known && word_starts(text, at) && !is(text, at + 3, WORD)).then_some(at + 3)
 }
 
 /// `HH:MM:SS`.
