@@ -4,6 +4,10 @@ use super::{Entry, FieldId, FieldRef, FieldRefError, List, Span, Step, Timestamp
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// Room for top-level fields that an event gets with its first one: what the pipeline sets and an
+/// access log's fields, so that most events never move.
+const FIELDS: u32 = 16;
+
 /// The place of an event in its batch.
 pub type EventId = u32;
 
@@ -339,15 +343,6 @@ impl Batch {
         }
     }
 
-    /// Adds a top-level field that the event is known not to have. Inlined with what it calls, so
-    /// that a value made on the spot is written where it stays: a `Value` handed on through
-    /// memory costs a stalled load, which is most of the cost.
-    #[inline(always)]
-    pub(crate) fn add_key(&mut self, event: EventId, key: FieldId, value: Value) {
-        debug_assert!(self.get_key(event, key).is_none(), "BUG: the event has the field");
-        self.push_root(event, Entry::new(key, value));
-    }
-
     /// Makes room for `more` top-level fields at once.
     pub(crate) fn reserve(&mut self, event: EventId, more: usize) {
         let Event { root, capacity, .. } = self.events[event as usize];
@@ -355,6 +350,23 @@ impl Batch {
         if wanted > capacity {
             self.grow_root(event, wanted.next_multiple_of(8));
         }
+    }
+
+    /// The room behind the top-level fields. What is written there becomes fields by
+    /// [`Batch::add_spare`]. A value made on the spot is written where it stays: handed on through
+    /// memory it costs a stalled load, which would be most of the cost of a field.
+    #[inline(always)]
+    pub(crate) fn spare(&mut self, event: EventId) -> &mut [Entry] {
+        let Event { root, capacity, .. } = self.events[event as usize];
+        &mut self.entries[(root.start + root.len) as usize..(root.start + capacity) as usize]
+    }
+
+    /// Makes the first `count` entries of the room top-level fields; the event had none of them.
+    #[inline(always)]
+    pub(crate) fn add_spare(&mut self, event: EventId, count: usize) {
+        let event = &mut self.events[event as usize];
+        debug_assert!(event.root.len + count as u32 <= event.capacity, "BUG: more fields than there is room");
+        event.root.len += count as u32;
     }
 
     /// Sets a top-level field.
@@ -373,7 +385,7 @@ impl Batch {
     fn push_root(&mut self, event: EventId, entry: Entry) {
         let Event { root, capacity, .. } = self.events[event as usize];
         if root.len == capacity {
-            self.grow_root(event, (capacity * 2).max(8));
+            self.grow_root(event, (capacity * 2).max(FIELDS));
         }
         let root = &mut self.events[event as usize].root;
         self.entries[(root.start + root.len) as usize] = entry;

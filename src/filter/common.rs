@@ -100,6 +100,7 @@ pub fn render(template: &Template, batch: &mut Batch, event: EventId, scratch: &
 
 /// Sets a field as `event.set` does; false where Logstash raises: `@timestamp` takes times only,
 /// `tags` texts only, and a text has no members.
+#[inline]
 pub fn set(batch: &mut Batch, event: EventId, field: &FieldRef, value: Value) -> bool {
     let nested = field.steps().len() > 1;
     let taken = match field.first() {

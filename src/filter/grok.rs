@@ -9,7 +9,7 @@
 use super::{Filter, Run};
 use crate::diagnostic::{Diagnostic, Place, code};
 use crate::event::json::write_value;
-use crate::event::{Batch, EventId, FieldId, FieldRef, Span, Value, joda};
+use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Span, Value, joda};
 use crate::grok::{self, GrokError, Kind, Library, Pairs, Scratch, Set, UNSET};
 use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
 use crate::regexp::{MATCH_LIMIT, MatchError};
@@ -130,8 +130,10 @@ struct Pattern {
 /// Where a capture goes.
 struct Target {
     field: FieldRef,
-    /// A top-level field, the common case.
-    single: bool,
+    /// The top-level field in it.
+    key: FieldId,
+    /// Text for a top-level field, the common case.
+    plain: bool,
     kind: Kind,
     slot: usize,
     overwrite: bool,
@@ -266,9 +268,9 @@ fn targets(
             None => capture.field.clone(),
         };
         let field = FieldRef::parse(&path).map_err(|e| Diagnostic::error(code::FIELD, place, e.to_string()))?;
-        let single = field.steps().len() == 1;
+        let plain = field.steps().len() == 1 && capture.kind == Kind::Text;
         let overwrite = overwrite.contains(&capture.field);
-        Ok(Target { field, single, kind: capture.kind, slot: capture.slot, overwrite })
+        Ok(Target { key: field.first(), field, plain, kind: capture.kind, slot: capture.slot, overwrite })
     };
     grok.fields().iter().map(make).collect()
 }
@@ -379,28 +381,49 @@ impl Grok {
     }
 
     fn set(&self, plan: &Plan, pattern: &Pattern, text: Span, batch: &mut Batch, event: EventId) {
-        // Most captures are fields that the event has not: no need to look for each.
+        // Most captures are text for fields that the event has not: those are written in a row,
+        // without looking for each.
         let mut taken = batch.fields(event).iter().fold(0, |bits, entry| bits | entry.key.bit());
         batch.reserve(event, pattern.tops);
-        for target in &pattern.targets {
-            let (start, end) = self.scratch.spans[target.slot];
-            if !plan.keep_empty && ((start, end) == UNSET || start == end) {
-                continue;
+        let mut targets = pattern.targets.iter();
+        loop {
+            let mut added = 0;
+            let mut other = None;
+            let spare = batch.spare(event);
+            for target in targets.by_ref() {
+                let (start, end) = self.scratch.spans[target.slot];
+                if !plan.keep_empty && ((start, end) == UNSET || start == end) {
+                    continue;
+                }
+                let plain = target.plain && taken & target.key.bit() == 0 && (start, end) != UNSET;
+                taken |= target.key.bit();
+                match spare.get_mut(added).filter(|_| plain) {
+                    Some(room) => {
+                        *room = Entry::new(target.key, Value::Str(text.slice(start as usize, end as usize)));
+                        added += 1;
+                    }
+                    None => {
+                        other = Some((target, (start, end)));
+                        break;
+                    }
+                }
             }
-            let key = target.field.first();
-            let perhaps = taken & key.bit() != 0;
-            taken |= key.bit();
-            if target.single && !perhaps && target.kind == Kind::Text && (start, end) != UNSET {
-                batch.add_key(event, key, Value::Str(text.slice(start as usize, end as usize)));
-                continue;
-            }
-            let value = target.kind.value(batch, text, (start, end));
-            let old = if target.overwrite { None } else { batch.get(event, &target.field) };
-            match old {
-                None | Some(Value::Null) => drop(batch.set(event, &target.field, value)),
-                Some(Value::Array(_) | Value::Str(_)) => drop(batch.append(event, &target.field, value)),
-                Some(_) => {}
-            }
+            batch.add_spare(event, added);
+            let Some((target, span)) = other else { return };
+            target.set(batch, event, text, span);
+        }
+    }
+}
+
+impl Target {
+    /// Sets the field, or adds to it.
+    fn set(&self, batch: &mut Batch, event: EventId, text: Span, span: (u32, u32)) {
+        let value = self.kind.value(batch, text, span);
+        let old = if self.overwrite { None } else { batch.get(event, &self.field) };
+        match old {
+            None | Some(Value::Null) => drop(batch.set(event, &self.field, value)),
+            Some(Value::Array(_) | Value::Str(_)) => drop(batch.append(event, &self.field, value)),
+            Some(_) => {}
         }
     }
 }

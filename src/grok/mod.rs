@@ -193,8 +193,12 @@ impl Grok {
 impl Scratch {
     #[inline]
     fn clear(&mut self, slots: usize) {
-        self.spans.clear();
-        self.spans.resize(slots, UNSET);
+        if self.spans.len() == slots {
+            self.spans.fill(UNSET);
+        } else {
+            self.spans.clear();
+            self.spans.resize(slots, UNSET);
+        }
     }
 }
 

@@ -84,8 +84,14 @@ impl Names {
             _ => &self.eras,
         };
         let names = &lookup.lists[usize::from(lookup.first[usize::from(*text.first()?)])];
-        names.iter().find(|(name, _)| text.starts_with(name)).map(|(name, value)| (*value, name.len()))
+        names.iter().find(|(name, _)| starts_with(text, name)).map(|(name, value)| (*value, name.len()))
     }
+}
+
+/// Names are short: a loop costs less than a call to compare memory.
+#[inline]
+fn starts_with(text: &[u8], name: &[u8]) -> bool {
+    text.len() >= name.len() && text.iter().zip(name).all(|(a, b)| a == b)
 }
 
 impl Lookup {

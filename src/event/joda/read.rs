@@ -73,8 +73,12 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn literal(&mut self, literal: &str) -> Option<()> {
-        let rest = self.rest();
-        if !rest.starts_with(literal.as_bytes()) {
+        // Nearly all are one character: no call to compare memory.
+        let there = match literal.as_bytes() {
+            [byte] => self.text.get(self.at) == Some(byte),
+            bytes => self.rest().starts_with(bytes),
+        };
+        if !there {
             return self.literal_any_case(literal);
         }
         self.at += literal.len();
