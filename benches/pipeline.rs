@@ -7,11 +7,14 @@
 use logboom::cli::generate::{DEFAULT_START_MS, Format, Generator};
 use logboom::daemon::{Configured, Daemon};
 use logboom::diagnostic::Sources;
-use logboom::grok::{Library, Set};
 use logboom::settings::Settings;
 use std::hint::black_box;
 use std::path::Path;
 
+/// The pattern that somebody writes by hand who wants only speed: a harder limit than the
+/// pattern that `%{COMBINEDAPACHELOG}` stands for.
+const BY_HAND: &str =
+    r#"^(\S+) (\S+) (\S+) \[([^\]]+)\] "(\S+) (\S+)(?: HTTP/([0-9.]+))?" ([0-9]+|-) ([0-9]+|-) ("[^"]*") ("[^"]*")"#;
 const ROUNDS: usize = 7;
 const BYTES: usize = 128 << 20;
 
@@ -127,9 +130,7 @@ fn tape_alone(text: &mut [u8]) {
 }
 
 fn pcre_alone(text: &mut [u8]) {
-    let library = Library::new(Set::Legacy);
-    let pattern = library.expand("%{COMBINEDAPACHELOG}").expect("a known pattern");
-    let regex = pcre2::bytes::RegexBuilder::new().jit(true).multi_line(true).build(&pattern).expect("it compiles");
+    let regex = pcre2::bytes::RegexBuilder::new().jit(true).build(BY_HAND).expect("it compiles");
     let mut slots = regex.capture_locations();
     for line in text.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
         black_box(regex.captures_read(&mut slots, line).expect("no limit is met"));
