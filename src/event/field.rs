@@ -34,6 +34,8 @@ well_known! {
     0 EMPTY "", 1 MESSAGE "message", 2 TIMESTAMP "@timestamp", 3 VERSION "@version", 4 TAGS "tags",
     5 METADATA "@metadata", 6 EVENT "event", 7 ORIGINAL "original", 8 HOST "host", 9 TYPE "type",
     10 BAD_TIMESTAMP "_@timestamp", 11 LEVEL "level",
+    12 LOG_LEVEL "log.level", 13 SEVERITY "severity", 14 LOGLEVEL "loglevel", 15 LOG_UNDERSCORE_LEVEL "log_level",
+    16 LEVELNAME "levelname", 17 SEVERITY_TEXT "severity_text", 18 LVL "lvl", 19 LOG "log",
 }
 
 struct Names {
@@ -81,6 +83,12 @@ impl FieldId {
             return None;
         }
         Some(FieldId(NAMES.add(name)))
+    }
+
+    /// Whether it is one of the names under which logs say their level.
+    #[inline]
+    pub fn is_level(self) -> bool {
+        (FieldId::LEVEL.0..=FieldId::LVL.0).contains(&self.0)
     }
 
     /// The id of a name that was interned before.

@@ -5,7 +5,6 @@
 
 use crate::event::{Batch, EventId, FieldId, Timestamp, Value};
 use std::fmt;
-use std::sync::LazyLock;
 
 /// How grave a log line is; one of four, whatever its level was called.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,11 +42,10 @@ impl Tier {
 
     /// The tier of an event: from the first of its level fields whose value names a level.
     pub fn of_event(batch: &Batch, event: EventId) -> Tier {
-        let fields = &*LEVEL_FIELDS;
         for entry in batch.fields(event) {
             let tier = match entry.value {
-                Value::Str(text) if fields.text.contains(&entry.key) => Tier::of_level(batch.text(text)),
-                Value::Object(list) if entry.key == fields.log => {
+                Value::Str(text) if entry.key.is_level() => Tier::of_level(batch.text(text)),
+                Value::Object(list) if entry.key == FieldId::LOG => {
                     let level = batch.entries(list).iter().find(|e| e.key == FieldId::LEVEL);
                     level.and_then(|e| batch.as_text(e.value)).and_then(Tier::of_level)
                 }
@@ -66,18 +64,6 @@ impl fmt::Display for Tier {
         f.write_str(self.name())
     }
 }
-
-struct LevelFields {
-    text: Vec<FieldId>,
-    log: FieldId,
-}
-
-static LEVEL_FIELDS: LazyLock<LevelFields> = LazyLock::new(|| LevelFields {
-    text: ["level", "log.level", "severity", "loglevel", "log_level", "levelname", "severity_text", "lvl"]
-        .map(FieldId::intern)
-        .to_vec(),
-    log: FieldId::intern("log"),
-});
 
 /// The level names of syslog, java.util.logging, log4j, slf4j, Python, Go, .NET, Rust and HAProxy.
 #[rustfmt::skip]
