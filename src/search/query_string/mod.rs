@@ -295,11 +295,10 @@ impl Parser<'_> {
         if !self.reading.leading_wildcard && pattern.starts_with(['*', '?']) {
             return Err("'*' or '?' not allowed as first character in WildcardQuery".to_owned());
         }
-        let head = &pattern[..pattern.len() - 1];
-        let test = if pattern.ends_with('*') && !head.ends_with('\\') && !has_wildcard(head) {
-            Test::Prefix { value: unescape(head), fold: false, normalize: true }
-        } else {
-            Test::Wildcard { pattern: pattern.to_owned(), fold: false, normalize: true }
+        let head = pattern.strip_suffix('*').filter(|head| !head.ends_with('\\') && !has_wildcard(head));
+        let test = match head {
+            Some(head) => Test::Prefix { value: unescape(head), fold: false, normalize: true },
+            None => Test::Wildcard { pattern: pattern.to_owned(), fold: false, normalize: true },
         };
         Ok(self.leaf(field, test))
     }

@@ -72,6 +72,8 @@ fn terms() {
     check("f:a b", "(f:a *:b)");
     check("f:jo?n*", "f:wjo?n*");
     check("f:jo*", "f:jo…");
+    // A pattern that ends in a character of several bytes was once cut within it.
+    check("f:*価", "f:w*価");
     check(r"f:jo\*", "f:jo*");
     check("*", "ALL");
     check("*:*", "ALL");
