@@ -19,7 +19,10 @@ fuzz_target!(|input: (&str, &str)| {
     pairs.read(text.as_bytes());
     assert!(!found || grok.may_match(&pairs));
     if let Some(answer) = answer {
-        assert_eq!(answer, found);
-        assert_eq!(scanned.spans, matched.spans);
+        assert_eq!(answer, found, "{pattern:?} on {text:?}");
+        // Without a match the spans mean nothing, and groups without a name are no field.
+        for capture in grok.fields().iter().filter(|_| found) {
+            assert_eq!(scanned.spans[capture.slot], matched.spans[capture.slot], "{pattern:?} on {text:?}");
+        }
     }
 });
