@@ -9,6 +9,7 @@ use crate::api::{self, node::Node};
 use crate::diagnostic::{Diagnostic, Sources, render};
 use crate::index::Index;
 use crate::language::{self, Language, plan::Plan};
+use crate::lock::{FolderLock, LockError};
 use crate::metric::Registry;
 use crate::metric::health::Health;
 use crate::metric::identity;
@@ -17,8 +18,7 @@ use crate::pipeline::{Blueprint, Pipeline, Sizes, Stop};
 use crate::plugin::{Catalogue, Context};
 use crate::settings::{self, Settings};
 use crate::telemetry;
-use anyhow::{Context as _, bail};
-use std::fs::File;
+use anyhow::{Context as _, anyhow};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -146,7 +146,7 @@ pub struct Daemon {
     apis: Option<Apis>,
     stopping: Arc<AtomicBool>,
     /// Held as long as the process uses `path.data`.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// The HTTP servers.
@@ -257,18 +257,15 @@ fn uses_index(plan: &Plan) -> bool {
 }
 
 /// Takes `path.data` for this process alone.
-fn lock(data: &Path) -> anyhow::Result<File> {
+fn lock(data: &Path) -> anyhow::Result<FolderLock> {
     std::fs::create_dir_all(data).with_context(|| format!("cannot create path.data {}", data.display()))?;
-    let path = data.join(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-    if file.try_lock().is_err() {
-        bail!(
-            "cannot use path.data {}: another process uses it; give this one a folder of its own with --path.data",
+    FolderLock::take(&data.join(".lock")).map_err(|error| match error {
+        LockError::InUse { .. } => anyhow!(
+            "cannot use path.data {}: {error}; give this one a folder of its own with --path.data",
             data.display()
-        );
-    }
-    Ok(file)
+        ),
+        LockError::Io(_) => anyhow!("cannot lock path.data {}: {error}", data.display()),
+    })
 }
 
 /// Sockets that listen but are not answered yet: a taken port must stop the start, and answering
@@ -304,7 +301,7 @@ impl Listeners {
             }
         };
         let (api, search) = (self.api.as_ref().map(|a| a.1), self.search.as_ref().map(|s| s.1));
-        let name = settings.text("node.name").map_or_else(api::node::host, str::to_owned);
+        let name = settings.text("node.name").map_or_else(identity::hostname, str::to_owned);
         let id = identity::node_id(settings.data())?;
         if let Some((listener, address)) = self.api {
             let health = Health::new();

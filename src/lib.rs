@@ -36,4 +36,5 @@ pub mod api;
 pub mod search;
 
 // Under everything
+pub mod lock;
 pub mod telemetry;

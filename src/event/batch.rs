@@ -293,6 +293,19 @@ impl Batch {
         List { start, len: entries.len() as u32 }
     }
 
+    /// The members of one hash and those that only another has, as a new list.
+    pub(crate) fn merged(&mut self, first: List, other: List) -> List {
+        let mut merged = self.copy_list(first);
+        for at in other.range() {
+            let entry = self.entries[at];
+            if !self.entries(first).iter().any(|e| e.key == entry.key) {
+                self.entries.push(entry);
+                merged.len += 1;
+            }
+        }
+        merged
+    }
+
     fn copy_list(&mut self, list: List) -> List {
         let start = self.entries.len() as u32;
         self.entries.extend_from_within(list.range());

@@ -82,6 +82,18 @@ pub enum Value {
     Object(List),
 }
 
+impl Value {
+    /// A number, rounded to what a float holds.
+    pub fn as_number(self) -> Option<f64> {
+        match self {
+            Value::Int(n) => Some(n as f64),
+            Value::Uint(n) => Some(n as f64),
+            Value::Float(n) => Some(n),
+            _ => None,
+        }
+    }
+}
+
 /// A member of a hash (or an element of an array, where `key` is [`FieldId::EMPTY`]).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Entry {

@@ -47,39 +47,26 @@ impl Analyzer {
         }
     }
 
-    fn ascii(&mut self, text: &str, mut each: impl FnMut(Term)) {
+    fn ascii(&mut self, text: &str, each: impl FnMut(Term)) {
         let bytes = text.as_bytes();
-        let (mut position, mut at) = (0, 0);
-        while let Some((start, end)) = next_word(&mut at, |at| bytes.get(at).map(|&b| (CLASS[b as usize], 1))) {
-            let mut from = start;
-            while from < end {
-                let to = end.min(from + TERM_UNITS_MAX);
-                let word = &text[from..to];
-                let term = if word.bytes().any(|b| b.is_ascii_uppercase()) {
-                    self.lower.clear();
-                    self.lower.push_str(word);
-                    self.lower.make_ascii_lowercase();
-                    &*self.lower
-                } else {
-                    word
-                };
-                each(Term { text: term, start: from, end: to, position });
-                position += 1;
-                from = to;
-            }
-        }
+        self.short(text, |at| bytes.get(at).map(|&b| (CLASS[b as usize], 1)), each)
     }
 
     /// ASCII, kana and ideographs: what nearly all Japanese logs consist of.
-    fn japanese(&mut self, text: &str, mut each: impl FnMut(Term)) {
+    fn japanese(&mut self, text: &str, each: impl FnMut(Term)) {
+        let step = |at: usize| text[at..].chars().next().map(|c| (class(c).unwrap_or(OTHER), c.len_utf8()));
+        self.short(text, step, each)
+    }
+
+    /// Texts whose characters' classes are known without tables: `step` gives the class and the
+    /// length of the character at an offset.
+    #[inline]
+    fn short(&mut self, text: &str, step: impl Fn(usize) -> Option<(u8, usize)>, mut each: impl FnMut(Term)) {
         let (mut position, mut at) = (0, 0);
-        let step = |at: usize| {
-            let c = text[at..].chars().next()?;
-            Some((class(c).unwrap_or(OTHER), c.len_utf8()))
-        };
-        while let Some((start, end)) = next_word(&mut at, step) {
+        while let Some((start, end)) = next_word(&mut at, &step) {
             let mut from = start;
             while from < end {
+                // No text has more UTF-16 units than bytes.
                 let to = if end - from <= TERM_UNITS_MAX { end } else { cut(text, from, end) };
                 let word = &text[from..to];
                 let term = if word.bytes().any(|b| b.is_ascii_uppercase()) {

@@ -239,15 +239,7 @@ fn misfit(batch: &Batch, mapping: &Mapping, value: Value, path: &str, depth: usi
 
 /// Why a value does not fit a type, if so.
 fn why_not(batch: &Batch, value: Value, explicit: Explicit) -> Option<String> {
-    let leaf = match value {
-        Value::Bool(value) => Leaf::Boolean(value),
-        Value::Int(value) => Leaf::Long(value),
-        Value::Uint(value) => Leaf::Double(value as f64),
-        Value::Float(value) => Leaf::Double(value),
-        Value::Str(span) => Leaf::Text(batch.text(span)),
-        Value::Time(at) => Leaf::Date(at),
-        Value::Null | Value::Array(_) | Value::Object(_) => return None,
-    };
+    let leaf = Leaf::of(batch, value)?;
     let range = match explicit {
         Explicit::Ip => {
             let Leaf::Text(text) = leaf else { return Some("Can't get text on a VALUE_NUMBER".to_owned()) };

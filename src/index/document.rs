@@ -22,7 +22,21 @@ pub(super) enum Leaf<'a> {
     Date(Timestamp),
 }
 
-impl Leaf<'_> {
+impl<'a> Leaf<'a> {
+    /// The leaf that a value is; null, arrays and hashes are none.
+    #[inline]
+    pub(super) fn of(batch: &'a Batch, value: Value) -> Option<Leaf<'a>> {
+        Some(match value {
+            Value::Bool(value) => Leaf::Boolean(value),
+            Value::Int(value) => Leaf::Long(value),
+            Value::Uint(value) => Leaf::Double(value as f64),
+            Value::Float(value) => Leaf::Double(value),
+            Value::Str(span) => Leaf::Text(batch.text(span)),
+            Value::Time(at) => Leaf::Date(at),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        })
+    }
+
     fn kind(&self) -> Kind {
         match self {
             Leaf::Text(_) => Kind::Keyword,
@@ -109,24 +123,20 @@ impl<'a> Walker<'a> {
     }
 
     fn value(&mut self, batch: &Batch, node: u32, value: Value, depth: usize, sink: &mut impl Sink) {
-        let leaf = match value {
-            Value::Null => return,
-            Value::Object(list) => return self.object(batch, node, list, depth, sink),
+        match value {
+            Value::Object(list) => self.object(batch, node, list, depth, sink),
             Value::Array(list) => {
                 for at in 0..list.len() {
                     let element = batch.entries(list)[at].value;
                     self.value(batch, node, element, depth + matches!(element, Value::Array(_)) as usize, sink);
                 }
-                return;
             }
-            Value::Bool(value) => Leaf::Boolean(value),
-            Value::Int(value) => Leaf::Long(value),
-            Value::Uint(value) => Leaf::Double(value as f64),
-            Value::Float(value) => Leaf::Double(value),
-            Value::Str(span) => Leaf::Text(batch.text(span)),
-            Value::Time(at) => Leaf::Date(at),
-        };
-        self.leaf(node, leaf, sink);
+            leaf => {
+                if let Some(leaf) = Leaf::of(batch, leaf) {
+                    self.leaf(node, leaf, sink);
+                }
+            }
+        }
     }
 
     fn object(&mut self, batch: &Batch, node: u32, list: List, depth: usize, sink: &mut impl Sink) {

@@ -20,7 +20,6 @@ mod document;
 pub(crate) mod engine;
 pub(crate) mod hits;
 mod intake;
-mod lock;
 mod manifest;
 pub mod mapping;
 mod merge;
@@ -47,6 +46,7 @@ pub use stats::{Stats, StreamStats};
 pub use tier::{Day, Tier};
 pub use view::View;
 
+use crate::lock::{FolderLock, LockError};
 use crate::pipeline::{Delivery, Position, Tracker};
 use commit::Committer;
 use disk::{Disk, Folder};
@@ -114,14 +114,17 @@ struct Inner {
     /// Held while a client's ids are looked up and put among those that wait.
     id_lock: Mutex<()>,
     counters: stats::Counters,
-    _lock: Option<lock::FolderLock>,
+    _lock: Option<FolderLock>,
 }
 
 impl Index {
     /// Opens the index in a folder, or makes it; at most one process at a time.
     pub fn open(settings: IndexSettings) -> Result<Arc<Index>, IndexError> {
         std::fs::create_dir_all(&settings.path).map_err(|cause| IndexError::Io("make the index folder", cause))?;
-        let lock = lock::FolderLock::take(&settings.path)?;
+        let lock = FolderLock::take(&settings.path.join("lock")).map_err(|error| match error {
+            LockError::InUse { holder } => IndexError::InUse { path: settings.path.display().to_string(), holder },
+            LockError::Io(cause) => IndexError::Io("lock the index folder", cause),
+        })?;
         let disk: Arc<dyn Disk> = Arc::new(Folder::new(settings.path.clone()));
         Index::open_on(disk, settings, Some(lock))
     }
@@ -129,7 +132,7 @@ impl Index {
     fn open_on(
         disk: Arc<dyn Disk>,
         settings: IndexSettings,
-        lock: Option<lock::FolderLock>,
+        lock: Option<FolderLock>,
     ) -> Result<Arc<Index>, IndexError> {
         let committer = Committer::open(disk.clone())?;
         let text_fields: Arc<[String]> = settings.text_fields.clone().into();

@@ -323,3 +323,15 @@ fn what_does_not_fit_a_mapping_on_request_is_refused() {
     assert_eq!(*kind, "mapper_parsing_exception");
     assert_eq!(reason, "failed to parse field [n] of type [long] in document with id 'i'");
 }
+
+#[test]
+fn a_folder_belongs_to_one_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Index::open(IndexSettings::new(folder.path())).unwrap();
+    let error = Index::open(IndexSettings::new(folder.path())).err().unwrap().to_string();
+    assert!(error.contains(&folder.path().display().to_string()), "{error}");
+    assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
+    first.close();
+    drop(first);
+    Index::open(IndexSettings::new(folder.path())).unwrap();
+}

@@ -4,9 +4,10 @@
 //! `input { generator { lines => ["one", "two"] count => 3 } }`, as Logstash's. The lines of a
 //! batch are stored once and shared by its events.
 
+use super::Input;
 use super::stream::push_frame;
-use super::{Input, hostname};
 use crate::event::{Batch, FieldRef, Origin, Span, Timestamp};
+use crate::metric::identity::hostname;
 use crate::pipeline::Feed;
 use crate::plugin::{Build, Built, Context, Opt, Options, Spec, Type};
 use anyhow::Context as _;

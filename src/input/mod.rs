@@ -24,12 +24,3 @@ pub trait Input: Send {
     /// only happen then, such as deleting files that were read.
     fn settled(&mut self) {}
 }
-
-/// The name of this machine, for the `host` fields of events.
-fn hostname() -> String {
-    let mut name = [0u8; 256];
-    // SAFETY: the pointer and the length describe `name`, which outlives the call.
-    let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) } != 0;
-    let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
-    if failed || end == 0 { "localhost".to_owned() } else { String::from_utf8_lossy(&name[..end]).into_owned() }
-}

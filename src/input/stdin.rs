@@ -4,9 +4,10 @@
 //! without its newline, and the pipeline ends. Lines longer than 100 MiB are cut off there and
 //! tagged `_linetruncated`.
 
+use super::Input;
 use super::stream::Stream;
-use super::{Input, hostname};
 use crate::event::{FieldRef, Origin};
+use crate::metric::identity::hostname;
 use crate::pipeline::Feed;
 use crate::plugin::{Build, Built, Context, Opt, Options, Spec, Type};
 use anyhow::Context as _;

@@ -98,15 +98,20 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// `{ plugins and conditions }`
-    fn block(&mut self, expected: &str) -> Parse<Vec<Node>> {
+    /// `{`, whose place it gives.
+    fn open(&mut self, expected: &str) -> Parse<Place> {
         self.lexer.space();
         let start = self.lexer.offset();
         if !self.lexer.sign("{") {
             return Err(self.unexpected(expected));
         }
         self.braces += 1;
-        let open = self.lexer.place(start);
+        Ok(self.lexer.place(start))
+    }
+
+    /// `{ plugins and conditions }`
+    fn block(&mut self, expected: &str) -> Parse<Vec<Node>> {
+        let open = self.open(expected)?;
         self.nested(|p| Ok(p.nodes(open)))
     }
 
@@ -219,13 +224,7 @@ impl<'t> Parser<'t> {
 
     /// Behind the name of a plugin.
     fn plugin(&mut self, name: &str, at: Place, expected: &str) -> Parse<Plugin> {
-        self.lexer.space();
-        let start = self.lexer.offset();
-        if !self.lexer.sign("{") {
-            return Err(self.unexpected(expected));
-        }
-        self.braces += 1;
-        let open = self.lexer.place(start);
+        let open = self.open(expected)?;
         let attributes = self.nested(|p| Ok(p.attributes(open)))?;
         Ok(Plugin { name: name.to_owned(), at: At(at), attributes })
     }

@@ -171,7 +171,7 @@ impl Recorder {
             let tier = Tier::of_event(batch, event);
             row.levels[tier as usize] += 1;
             row.window.add(seconds, tier == Tier::Error);
-            if let Some(ms) = batch.get_key(event, self.duration).and_then(number) {
+            if let Some(ms) = batch.get_key(event, self.duration).and_then(Value::as_number) {
                 row.durations.get_or_insert_default().record_ms(ms);
             }
         }
@@ -192,15 +192,6 @@ impl Drop for Recorder {
         let mut shards = self.home.shards.lock();
         shards.retain(|shard| !Arc::ptr_eq(shard, &self.shard));
         self.home.retired.lock().merge(&self.shard.lock());
-    }
-}
-
-fn number(value: Value) -> Option<f64> {
-    match value {
-        Value::Int(n) => Some(n as f64),
-        Value::Uint(n) => Some(n as f64),
-        Value::Float(n) => Some(n),
-        _ => None,
     }
 }
 

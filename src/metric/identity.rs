@@ -4,6 +4,15 @@
 use std::io::Write;
 use std::path::Path;
 
+/// The name of this machine.
+pub fn hostname() -> String {
+    let mut name = [0_u8; 256];
+    // SAFETY: the pointer and the length describe `name`, which outlives the call.
+    let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) } != 0;
+    let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+    if failed || end == 0 { "localhost".to_owned() } else { String::from_utf8_lossy(&name[..end]).into_owned() }
+}
+
 /// A random UUID (version 4).
 pub fn new_id() -> String {
     let n = rand::random::<u128>() & !(0xf << 76) & !(0xc << 60) | (4 << 76) | (8 << 60);

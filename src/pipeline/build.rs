@@ -1,10 +1,9 @@
 //! From a plan to everything that a pipeline's threads need; every mistake at once.
 
-use super::ack::{Pool, Tracker};
+use super::QUEUE_BATCHES_PER_WORKER;
 use super::defaults::Defaults;
-use super::feed::{Feed, Stop};
+use super::feed::MakeJoiner;
 use super::worker::{Route, Source, Step};
-use super::{BATCH_BYTES_MAX, QUEUE_BATCHES_PER_WORKER, WorkSender};
 use crate::codec::{self, Codec};
 use crate::diagnostic::Diagnostic;
 use crate::filter::common::Common;
@@ -14,7 +13,6 @@ use crate::language::plan::{self, Plan};
 use crate::metric::pipeline::{PipelineStats, PluginStats};
 use crate::output::Output;
 use crate::plugin::{Build, Call, Context, Kind, Spec};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +46,8 @@ pub(super) struct Receiver {
     pub(super) key: String,
     pub(super) id: String,
     pub(super) input: Box<dyn Input>,
-    codec: (Option<Vec<u8>>, super::feed::MakeJoiner),
+    pub(super) delimiter: Option<Vec<u8>>,
+    pub(super) joiner: MakeJoiner,
 }
 
 struct Builder {
@@ -120,7 +119,7 @@ impl Builder {
         let input = self.keep(input)?;
         let Codec { delimiter, joiner, decoder, .. } = codec?;
         let key = format!("{}/{}", context.pipeline, call.id);
-        let receiver = Receiver { key, id: call.id.clone(), input, codec: (delimiter, joiner) };
+        let receiver = Receiver { key, id: call.id.clone(), input, delimiter, joiner };
         Some((receiver, Source { decoder, defaults: Defaults::new(&call.options), stats }))
     }
 
@@ -170,35 +169,6 @@ impl Builder {
 /// The checker has seen that the plugin is there.
 fn spec(kind: Kind, call: &Call) -> &'static Spec {
     crate::plugin::find(kind, &call.name).unwrap_or_else(|| panic!("BUG: plugin `{}` passed the check", call.name))
-}
-
-impl Receiver {
-    #[allow(clippy::too_many_arguments, reason = "one call site; the parts belong to different owners")]
-    pub(super) fn feed(
-        &self,
-        stats: &PipelineStats,
-        at: usize,
-        positions: HashMap<String, String>,
-        tracker: Arc<Tracker>,
-        queue: WorkSender,
-        pool: Pool,
-        stop: Arc<Stop>,
-    ) -> Feed {
-        let (delimiter, joiner) = self.codec.clone();
-        Feed {
-            key: self.key.clone(),
-            delimiter,
-            joiner,
-            batch_events: stats.batch_size,
-            batch_bytes: BATCH_BYTES_MAX,
-            positions,
-            tracker,
-            input: at,
-            queue,
-            pool,
-            stop,
-        }
-    }
 }
 
 impl Source {

@@ -2,7 +2,7 @@
 //! the input's `type`, `tags` and `add_field` (Logstash's `Event` constructor and
 //! `LogStash::Inputs::Base#decorate`).
 
-use crate::event::{Batch, Entry, EventId, FieldId, Timestamp, Value};
+use crate::event::{Batch, EventId, FieldId, Timestamp, Value};
 use crate::filter::common::Common;
 use crate::plugin::Options;
 
@@ -16,6 +16,8 @@ pub(super) struct Defaults {
     /// its events.
     origins: Vec<Vec<(FieldId, Value)>>,
     version: Value,
+    /// `kind` in the batch at hand.
+    kind_value: Option<Value>,
 }
 
 impl Defaults {
@@ -26,6 +28,7 @@ impl Defaults {
             add_field: Common::of_input(options),
             origins: Vec::new(),
             version: Value::Null,
+            kind_value: None,
         }
     }
 
@@ -33,6 +36,7 @@ impl Defaults {
     pub(super) fn begin(&mut self, batch: &mut Batch) {
         self.origins.clear();
         self.version = batch.str("1");
+        self.kind_value = self.kind.as_ref().map(|kind| batch.str(kind));
         for at in 0..batch.origins.len() {
             let origin = batch.origins[at].clone();
             // A scratch event builds nested fields; only its root's values are kept.
@@ -64,11 +68,10 @@ impl Defaults {
                     merge(batch, event, key, value);
                 }
             }
-            if let Some(kind) = &self.kind
+            if let Some(kind) = self.kind_value
                 && batch.get_key(event, FieldId::TYPE).is_none()
             {
-                let value = batch.str(kind);
-                batch.set_key(event, FieldId::TYPE, value);
+                batch.set_key(event, FieldId::TYPE, kind);
             }
             for tag in &self.tags {
                 batch.tag(event, tag);
@@ -83,17 +86,11 @@ fn merge(batch: &mut Batch, event: EventId, key: FieldId, value: Value) {
     match (batch.get_key(event, key), value) {
         (None, _) => batch.set_key(event, key, value),
         (Some(Value::Object(old)), Value::Object(new)) => {
-            let merged = merged(batch, batch.entries(old).to_vec(), batch.entries(new).to_vec());
-            if let Some(merged) = merged {
-                batch.set_key(event, key, merged);
+            let merged = batch.merged(old, new);
+            if merged.len() > old.len() {
+                batch.set_key(event, key, Value::Object(merged));
             }
         }
         _ => {}
     }
-}
-
-fn merged(batch: &mut Batch, mut old: Vec<Entry>, new: Vec<Entry>) -> Option<Value> {
-    let before = old.len();
-    old.extend(new.into_iter().filter(|n| !old[..before].iter().any(|o| o.key == n.key)).collect::<Vec<_>>());
-    (old.len() > before).then(|| Value::Object(batch.list(&old)))
 }

@@ -29,7 +29,7 @@ use crate::metric::Registry;
 use crate::metric::pipeline::{PipelineStats, PluginStats};
 use crate::output::Output;
 use checkpoint::Checkpoints;
-use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use crossbeam::queue::ArrayQueue;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -108,8 +108,19 @@ impl Pipeline {
             if let Some(index) = &index {
                 index.register(tracker.clone());
             }
-            let positions = positions(&input.key, &checkpoints, index.as_deref());
-            let feed = input.feed(&stats, at, positions, tracker, queue.clone(), pool.clone(), stop.clone());
+            let feed = Feed {
+                positions: positions(&input.key, &checkpoints, index.as_deref()),
+                key: input.key,
+                delimiter: input.delimiter,
+                joiner: input.joiner,
+                batch_events: stats.batch_size,
+                batch_bytes: BATCH_BYTES_MAX,
+                tracker,
+                input: at,
+                queue: queue.clone(),
+                pool: pool.clone(),
+                stop: stop.clone(),
+            };
             let (mut plugin, id) = (input.input, input.id);
             input_threads.push(spawn(format!("input-{id}"), move || {
                 receive(plugin.as_mut(), &feed, &id);
@@ -246,5 +257,3 @@ fn deliver(mut output: Box<dyn Output>, deliveries: &Receiver<Delivery>, stats: 
     }
     output.close();
 }
-
-type WorkSender = Sender<Work>;

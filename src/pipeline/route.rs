@@ -172,7 +172,7 @@ fn compare(batch: &Batch, left: Value, right: Value) -> Result<Ordering, CondErr
         (Value::Time(a), Value::Time(b)) => Some(a.cmp(&b)),
         _ => match (whole(left), whole(right)) {
             (Some(a), Some(b)) => Some(a.cmp(&b)),
-            _ => number(left).zip(number(right)).and_then(|(a, b)| a.partial_cmp(&b)),
+            _ => left.as_number().zip(right.as_number()).and_then(|(a, b)| a.partial_cmp(&b)),
         },
     };
     ordering.ok_or(CondError::Compare { left: kind(left), right: kind(right) })
@@ -182,15 +182,6 @@ fn whole(value: Value) -> Option<i128> {
     match value {
         Value::Int(n) => Some(n.into()),
         Value::Uint(n) => Some(n.into()),
-        _ => None,
-    }
-}
-
-fn number(value: Value) -> Option<f64> {
-    match value {
-        Value::Int(n) => Some(n as f64),
-        Value::Uint(n) => Some(n as f64),
-        Value::Float(n) => Some(n),
         _ => None,
     }
 }

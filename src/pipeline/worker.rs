@@ -159,16 +159,16 @@ impl Worker {
     fn decode(&mut self, batch: &mut Batch, input: usize, now: Timestamp, events: &mut Vec<EventId>) {
         let source = &mut self.sources[input];
         source.defaults.begin(batch);
-        let frames = std::mem::take(&mut batch.frames);
+        let (frames, tags) = (std::mem::take(&mut batch.frames), std::mem::take(&mut batch.frame_tags));
         for &frame in &frames {
             let first = events.len();
             source.decoder.decode(batch, frame, events);
             source.defaults.apply(batch, &events[first..], frame.origin, now);
             if frame.tags != 0 {
-                tag(batch, frame.tags, &events[first..]);
+                tag(batch, &tags[frame.tags as usize - 1], &events[first..]);
             }
         }
-        batch.frames = frames;
+        (batch.frames, batch.frame_tags) = (frames, tags);
         source.stats.events_in.add(events.len() as u64);
         source.stats.events_out.add(events.len() as u64);
     }
@@ -189,10 +189,9 @@ impl Worker {
     }
 }
 
-fn tag(batch: &mut Batch, tags: u32, events: &[EventId]) {
-    let tags = batch.frame_tags[tags as usize - 1].clone();
+fn tag(batch: &mut Batch, tags: &[&str], events: &[EventId]) {
     for &event in events {
-        for tag in &tags {
+        for tag in tags {
             batch.tag(event, tag);
         }
     }

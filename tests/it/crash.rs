@@ -1,6 +1,7 @@
 //! kill -9 at random moments: what was acknowledged is there, and nothing is there twice.
 
-use crate::harness::{Daemon, logboom, until};
+use crate::harness::Daemon;
+use crate::program::{logboom, until};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -103,7 +104,7 @@ fn kill_and_compare(seed: u64, dateless: bool, clock: impl Fn(usize) -> Vec<(&'s
     daemon.ready();
     let full = until(Duration::from_secs(60), || (daemon.count("crash") >= LINES as u64).then_some(()));
     assert!(full.is_some(), "{} of {LINES} documents: {}", daemon.count("crash"), daemon.log());
-    assert!(daemon.stop().success(), "{}", daemon.log());
+    assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
     // Once more from the disk alone.
     let mut daemon = start(KILLS + 1);
     daemon.ready();
@@ -111,7 +112,7 @@ fn kill_and_compare(seed: u64, dateless: bool, clock: impl Fn(usize) -> Vec<(&'s
     let ids = trace_ids(&daemon);
     let distinct: HashSet<&String> = ids.iter().collect();
     assert_eq!((ids.len(), distinct.len()), (LINES, LINES));
-    assert!(daemon.stop().success());
+    assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The daemon from outside: what it refuses, what it counts, how it ends.
 
-use crate::harness::{Daemon, get, get_text, logboom, until};
-use serde_json::json;
+use crate::harness::Daemon;
+use crate::program::{get, logboom, until};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 fn pipeline(file: &std::path::Path) -> String {
@@ -35,13 +36,14 @@ fn bad_input_is_tagged_and_the_ledger_balances() {
     let failed = json!({"size": 0, "track_total_hits": true, "query": {"term": {"tags.keyword": "_jsonparsefailure"}}});
     assert_eq!(daemon.search("bad", &failed)["hits"]["total"]["value"], 3);
 
-    let stats = get(&format!("{}/_node/stats/pipelines/main", daemon.api)).unwrap();
+    let (_, stats) = get(daemon.api, "/_node/stats/pipelines/main").unwrap();
+    let stats: Value = serde_json::from_str(&stats).unwrap();
     let events = &stats["pipelines"]["main"]["events"];
     assert_eq!((&events["in"], &events["filtered"], &events["out"]), (&json!(6), &json!(5), &json!(5)), "{stats}");
-    let text = get_text(&format!("{}/metrics", daemon.api)).unwrap();
+    let (_, text) = get(daemon.api, "/metrics").unwrap();
     let errors = text.lines().find(|l| l.starts_with("log_events_total{") && l.contains("level=\"ERROR\""));
     assert_eq!(errors.and_then(|line| metric(line, "log_events_total")), Some(1.0), "{text}");
-    assert!(daemon.stop().success(), "{}", daemon.log());
+    assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn a_folder_in_use_is_refused() {
     let data = dir.path().join("data");
     let mut first =
         Daemon::start(&data, "input { generator { count => 1 } file { path => '/none' } } output { null { } }", &[]);
-    let up = until(Duration::from_secs(20), || get(&first.api).ok());
+    let up = until(Duration::from_secs(20), || get(first.api, "/").ok());
     assert!(up.is_some(), "{}", first.log());
     let path = format!("--path.data={}", data.display());
     let second =
@@ -59,5 +61,5 @@ fn a_folder_in_use_is_refused() {
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("another process uses it"), "{said}");
     assert!(first.runs());
-    assert!(first.stop().success(), "{}", first.log());
+    assert_eq!(first.stop(), Some(0), "{}", first.log());
 }

@@ -1,10 +1,10 @@
 //! The demo starts, answers, stops, and goes on where it was.
 
-use crate::program::{Running, count, get, wait_for};
+use crate::program::{Running, count, get, logboom, wait_for};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 const BACKLOG: u64 = 2_000;
@@ -19,7 +19,7 @@ struct Demo {
 
 fn start(folder: &Path) -> Demo {
     let mut program = Running::start(
-        Command::new(env!("CARGO_BIN_EXE_logboom"))
+        logboom()
             .args(["demo", "--rate=100", &format!("--backlog={BACKLOG}"), &format!("--path.data={}", folder.display())])
             .args(["-S", "search.http.port=19200-19599", "-S", "api.http.port=19600-19999"])
             .stdin(Stdio::null())

@@ -1,6 +1,6 @@
 //! The operations guide's queries work as written, and find what a plain scan of the file finds.
 
-use crate::program::{Running, count, free_port, logboom, wait_for};
+use crate::program::{Running, count, data_in, free_port, logboom, wait_for};
 use logboom::cli::generate::{Format, Generator};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -35,7 +35,8 @@ fn the_queries_of_the_guide_find_what_a_scan_finds() {
 
     let search = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let program = Running::start(
-        logboom(&folder)
+        logboom()
+            .arg(data_in(folder.path()))
             .args(["-f", &format!("{}/pipelines/safevideo.conf", env!("CARGO_MANIFEST_DIR"))])
             .args([format!("--search.http.port={}", search.port()), "--api.http.port=19600-19999".to_owned()])
             .env("SAFEVIDEO_LOG", &file)

@@ -3,14 +3,18 @@
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The program, with a data folder of its own that `data` keeps.
-pub fn logboom(data: &tempfile::TempDir) -> Command {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_logboom"));
-    program.arg(format!("--path.data={}", data.path().join("data").display()));
-    program
+/// The program.
+pub fn logboom() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_logboom"))
+}
+
+/// The flag that gives it a data folder of its own below `folder`.
+pub fn data_in(folder: &Path) -> String {
+    format!("--path.data={}", folder.join("data").display())
 }
 
 /// Sends `given` through an input with this codec and the filter sections; what comes out, or
@@ -20,7 +24,8 @@ pub fn run(codec: &str, filters: &str, settings: &[&str], given: &[u8]) -> Resul
     let pipeline = format!(
         "input {{ stdin {{ codec => {codec} }} }}\n{filters}\noutput {{ stdout {{ codec => json_lines {{}} }} }}"
     );
-    let mut program = logboom(&data)
+    let mut program = logboom()
+        .arg(data_in(data.path()))
         .args(["-w", "1"])
         .args(settings)
         .args(["-e", &pipeline])
@@ -61,17 +66,20 @@ impl Running {
 
     /// Sends a signal, waits for the end and gives the exit code; `None` where it had to be killed.
     pub fn stop(mut self, signal: i32, patience: Duration) -> Option<i32> {
+        self.end(signal, patience)
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    /// What [`Running::stop`] does, for those who go on with what it leaves behind.
+    pub fn end(&mut self, signal: i32, patience: Duration) -> Option<i32> {
         // SAFETY: kill touches no memory of ours; the child has not been waited for, so its id
         // is still its own.
         unsafe { libc::kill(self.child.id() as i32, signal) };
-        let end = Instant::now() + patience;
-        while Instant::now() < end {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        None
+        until(patience, || self.child.try_wait().expect("a child can be waited for"))?.code()
     }
 }
 
@@ -84,10 +92,19 @@ impl Drop for Running {
 
 /// Asks by HTTP: status and body.
 pub fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    request(address, "GET", path, "")
+}
+
+/// Asks by HTTP with a JSON body: status and body.
+pub fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     // In 1.0 a body is never cut into chunks.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n")?;
+    if !body.is_empty() {
+        write!(stream, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())?;
+    }
+    write!(stream, "\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -103,15 +120,22 @@ pub fn count(address: SocketAddr, stream: &str, query: &str) -> Option<u64> {
 }
 
 /// Asks again until the answer is there; `None` after a minute.
-pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < end {
+pub fn wait_for<T>(ask: impl FnMut() -> Option<T>) -> Option<T> {
+    until(Duration::from_secs(60), ask)
+}
+
+/// Asks again every few milliseconds until there is an answer or the time is up.
+pub fn until<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
+    loop {
         if let Some(answer) = ask() {
             return Some(answer);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        if Instant::now() > end {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
-    None
 }
 
 /// A port that is free now.

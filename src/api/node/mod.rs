@@ -53,7 +53,7 @@ impl Node {
     fn head(&self) -> Map<String, Value> {
         let (status, _) = self.health.check();
         let head = json!({
-            "host": host(),
+            "host": identity::hostname(),
             "version": env!("CARGO_PKG_VERSION"),
             "http_address": self.address.to_string(),
             "id": self.id,
@@ -68,15 +68,6 @@ impl Node {
             _ => unreachable!("BUG: the head is an object"),
         }
     }
-}
-
-/// The host's name.
-pub fn host() -> String {
-    let mut name = [0_u8; 256];
-    // SAFETY: gethostname writes at most the given number of bytes into the buffer.
-    let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } != 0;
-    let end = name.iter().position(|&b| b == 0).unwrap_or(0);
-    if failed || end == 0 { "localhost".to_owned() } else { String::from_utf8_lossy(&name[..end]).into_owned() }
 }
 
 /// Every route of the management API.

@@ -18,9 +18,10 @@ mod reader;
 mod source;
 mod watch;
 
-use super::{Input, hostname};
+use super::Input;
 use crate::diagnostic::{Diagnostic, code};
 use crate::event::FieldRef;
+use crate::metric::identity::hostname;
 use crate::pipeline::Feed;
 use crate::plugin::{Build, Built, Context, Opt, Options, Setting, Spec, Type};
 use complete::{Action, Completed};

@@ -1,23 +1,33 @@
 //! One process per folder: an exclusive lock, held until the process ends, however it ends.
 
-use super::IndexError;
 use fs4::FileExt;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 /// The lock; gone when dropped.
-pub(super) struct FolderLock {
+pub struct FolderLock {
     _file: File,
 }
 
+/// Why a lock can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("another process uses it{holder}")]
+    InUse {
+        /// ` (pid 123)`, where known.
+        holder: String,
+    },
+    /// The file can't be opened or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 impl FolderLock {
-    /// Takes the lock of a folder, or says who has it.
-    pub fn take(folder: &Path) -> Result<FolderLock, IndexError> {
-        let failed = |cause| IndexError::Io("lock the index folder", cause);
-        let path = folder.join("lock");
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = options.map_err(failed)?;
+    /// Takes the lock that is the file at `path`, or says who has it.
+    pub fn take(path: &Path) -> Result<FolderLock, LockError> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         if FileExt::try_lock(&file).is_err() {
             let mut pid = String::new();
             // Who holds it is a courtesy, known or not.
@@ -26,9 +36,9 @@ impl FolderLock {
                 Ok(pid) => format!(" (pid {pid})"),
                 Err(_) => String::new(),
             };
-            return Err(IndexError::InUse { path: folder.display().to_string(), holder });
+            return Err(LockError::InUse { holder });
         }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+        file.set_len(0).and_then(|()| file.rewind())?;
         // A full disk must not keep us from reading what is there.
         let _unknown = writeln!(file, "{}", std::process::id());
         Ok(FolderLock { _file: file })
@@ -42,11 +52,11 @@ mod tests {
     #[test]
     fn a_second_one_is_told_who_was_first() {
         let folder = tempfile::tempdir().unwrap();
-        let first = FolderLock::take(folder.path()).unwrap();
-        let error = FolderLock::take(folder.path()).err().unwrap().to_string();
+        let path = folder.path().join("lock");
+        let first = FolderLock::take(&path).unwrap();
+        let error = FolderLock::take(&path).err().unwrap().to_string();
         assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
-        assert!(error.contains(&folder.path().display().to_string()), "{error}");
         drop(first);
-        FolderLock::take(folder.path()).unwrap();
+        FolderLock::take(&path).unwrap();
     }
 }
