@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 /// How to make text of bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Charset {
+pub(crate) enum Charset {
     Utf8,
     /// What has the eighth bit becomes U+FFFD.
     Ascii,
@@ -21,7 +21,7 @@ pub(super) enum Charset {
 
 impl Charset {
     /// That of the option `charset`.
-    pub(super) fn build(options: &Options) -> Built<Charset> {
+    pub(crate) fn build(options: &Options) -> Built<Charset> {
         let Some(name) = options.str("charset") else { return Ok(Charset::Utf8) };
         Charset::of(name).ok_or_else(|| {
             let place = options.place_of("charset");
@@ -59,7 +59,7 @@ impl Charset {
     }
 
     /// Whether texts that are valid stay where they lie.
-    pub(super) fn is_utf8(self) -> bool {
+    pub(crate) fn is_utf8(self) -> bool {
         self == Charset::Utf8
     }
 
@@ -73,7 +73,7 @@ impl Charset {
     }
 
     /// The bytes as text.
-    pub(super) fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
+    pub(crate) fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         match self {
             Charset::Utf8 => match simdutf8::basic::from_utf8(bytes) {
                 Ok(text) => Cow::Borrowed(text),

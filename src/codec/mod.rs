@@ -4,7 +4,7 @@
 //! input's thread, since it remembers lines between reads; a [`Decoder`] in the workers, so that
 //! one busy input uses every core; an [`Encoder`] in the outputs.
 
-mod charset;
+pub(crate) mod charset;
 mod dots;
 #[cfg(test)]
 mod harness;

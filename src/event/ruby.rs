@@ -124,6 +124,67 @@ pub fn write_float(n: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{}.{rest}e{sign}{exponent:02}", &digits[..1]).as_bytes());
 }
 
+/// A value as `to_i` reads it: numbers lose their fraction, of a text counts the number that it
+/// begins with. What has no `to_i` in Ruby is 0. Saturates where Ruby's integers grow.
+pub fn to_i(batch: &Batch, value: Value) -> i64 {
+    match value {
+        Value::Int(n) => n,
+        Value::Uint(n) => i64::try_from(n).unwrap_or(i64::MAX),
+        Value::Float(n) => n as i64,
+        Value::Str(span) => text_to_i(batch.text(span)),
+        Value::Time(at) => at.seconds(),
+        _ => 0,
+    }
+}
+
+/// The whole number that a text begins with, as `to_i`: `" 12_000 apples"` is 12000, `"x"` is 0.
+pub fn text_to_i(text: &str) -> i64 {
+    let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', ..] => (true, &text[1..]),
+        [b'+', ..] => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let mut number = 0_i64;
+    let mut underscore = true;
+    for byte in digits.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                number = number.saturating_mul(10).saturating_add(i64::from(byte - b'0'));
+                underscore = false;
+            }
+            // One between digits is allowed.
+            b'_' if !underscore => underscore = true,
+            _ => break,
+        }
+    }
+    if negative { -number } else { number }
+}
+
+/// The number that a text begins with, as `to_f`: `"1.5s"` is 1.5, `"x"` is 0.
+pub fn text_to_f(text: &str) -> f64 {
+    let text = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    let bytes = text.as_bytes();
+    let digits = |mut at: usize| {
+        while bytes.get(at).is_some_and(|b| b.is_ascii_digit() || (*b == b'_' && at > 0 && bytes[at - 1] != b'_')) {
+            at += 1;
+        }
+        at
+    };
+    let start = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
+    let mut end = digits(start);
+    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
+        end = digits(end + 1);
+    }
+    if end > start && matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = end + 1 + usize::from(matches!(bytes.get(end + 1), Some(b'-' | b'+')));
+        if bytes.get(sign).is_some_and(u8::is_ascii_digit) {
+            end = digits(sign);
+        }
+    }
+    text[..end].replace('_', "").parse().unwrap_or(0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +212,24 @@ mod tests {
         check(0.00001, "1.0e-05");
         check(-1.5e-7, "-1.5e-07");
         check(f64::NAN, "NaN");
+    }
+
+    #[test]
+    fn numbers_that_texts_begin_with() {
+        let check = |text: &str, whole: i64, number: f64| {
+            assert_eq!((text_to_i(text), text_to_f(text)), (whole, number), "{text:?}");
+        };
+        check("12", 12, 12.0);
+        check(" -1_000.5e1x", -1000, -10_005.0);
+        check("+7s", 7, 7.0);
+        check(".5", 0, 0.5);
+        check("3.", 3, 3.0);
+        check("1e", 1, 1.0);
+        check("1__0", 1, 1.0);
+        check("-", 0, 0.0);
+        check("_1", 0, 0.0);
+        check("99999999999999999999", i64::MAX, 1e20);
+        check("é", 0, 0.0);
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! The common options apply to the events on which a filter succeeded, always in the order
 //! add_field, remove_field, add_tag, remove_tag (Logstash's `filter_matched`).
 
+use crate::diagnostic::{Diagnostic, code};
 use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Template, Value, ruby};
-use crate::plugin::{Literal, Options, Setting};
+use crate::plugin::{Built, Literal, Options, Setting};
 use std::borrow::Cow;
 
 /// The name of a field, perhaps made from others: `[a][b]`, `%{kind}_count`.
@@ -50,6 +51,31 @@ impl Name {
             }
             Name::Bad => None,
         }
+    }
+}
+
+/// The field that an option names, or one that the filter goes by without it.
+pub fn field(options: &Options, name: &str, default: &str) -> FieldRef {
+    options.field(name).unwrap_or_else(|| FieldRef::parse(default).expect("BUG: a default is no field reference"))
+}
+
+/// The fields that an option lists.
+pub fn fields(options: &Options, name: &str) -> Built<Vec<FieldRef>> {
+    let (mut fields, mut wrong) = (Vec::new(), Vec::new());
+    for setting in options.list(name) {
+        match FieldRef::parse(setting.as_str().unwrap_or_default()) {
+            Ok(field) => fields.push(field),
+            Err(error) => wrong.push(Diagnostic::error(code::FIELD, setting.place, error.to_string())),
+        }
+    }
+    if wrong.is_empty() { Ok(fields) } else { Err(wrong) }
+}
+
+/// The tags that an option lists, or those that the filter gives without it.
+pub fn tags(options: &Options, name: &str, default: &[&str]) -> Vec<String> {
+    match options.has(name) {
+        true => options.strings(name),
+        false => default.iter().map(|&tag| tag.to_owned()).collect(),
     }
 }
 

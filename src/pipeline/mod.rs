@@ -84,6 +84,7 @@ impl Pipeline {
             output_threads
                 .push(spawn(format!("output-{}", plugin.name), move || deliver(output, &deliveries, &plugin))?);
         }
+        let flushes = Arc::new(worker::Flushes::new(&filters, workers_wanted));
         let mut workers = Vec::new();
         for at in 0..workers_wanted {
             let worker = worker::Worker {
@@ -96,6 +97,7 @@ impl Pipeline {
                 stats: stats.clone(),
                 recorder: registry.recorder(),
                 ordered,
+                flushes: flushes.clone(),
                 spare: worker::Spare::default(),
             };
             workers.push(spawn(format!("worker-{at}"), move || worker.run())?);

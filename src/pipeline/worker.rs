@@ -9,12 +9,14 @@ use super::route::{CondError, split};
 use crate::codec::Decoder;
 use crate::event::{Batch, EventId, Timestamp};
 use crate::filter::common::Common;
-use crate::filter::{Filter, Run};
+use crate::filter::{FLUSH_INTERVAL, Filter, Run};
 use crate::language::plan::Cond;
 use crate::metric::Recorder;
 use crate::metric::pipeline::{PipelineStats, PluginStats};
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// One step of the filter section, as one worker has it.
@@ -36,6 +38,59 @@ impl Step {
             },
         }
     }
+}
+
+/// Whose turn it is to flush the filters: all workers of a pipeline share it.
+pub(super) struct Flushes {
+    /// When the next one is due; `None` where no filter has anything to flush.
+    next: Option<Mutex<Instant>>,
+    /// The workers that have not ended.
+    workers: AtomicUsize,
+}
+
+/// Which flush is under way.
+#[derive(Clone, Copy)]
+enum Flush {
+    None,
+    Periodic,
+    Last,
+}
+
+/// What filters go by at present.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Timestamp,
+    flush: Flush,
+}
+
+impl Flushes {
+    pub(super) fn new(steps: &[Step], workers: usize) -> Flushes {
+        let next = flushes(steps).then(|| Mutex::new(Instant::now() + FLUSH_INTERVAL));
+        Flushes { next, workers: AtomicUsize::new(workers) }
+    }
+
+    /// Whether it is time, and this worker is the one.
+    fn due(&self) -> bool {
+        let Some(mut next) = self.next.as_ref().and_then(Mutex::try_lock) else { return false };
+        let now = Instant::now();
+        let due = *next <= now;
+        if due {
+            *next = now + FLUSH_INTERVAL;
+        }
+        due
+    }
+
+    /// Counts a worker that has ended; whether it was the last.
+    fn leave(&self) -> bool {
+        self.workers.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+fn flushes(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match step {
+        Step::Filter { filter, .. } => filter.flushes(),
+        Step::If { branches, otherwise } => branches.iter().any(|(_, steps)| flushes(steps)) || flushes(otherwise),
+    })
 }
 
 /// One step of the output section.
@@ -64,6 +119,7 @@ pub(super) struct Worker {
     pub(super) recorder: Recorder,
     /// Whether events leave in the order in which they came (`pipeline.ordered`).
     pub(super) ordered: bool,
+    pub(super) flushes: Arc<Flushes>,
     pub(super) spare: Spare,
 }
 
@@ -129,9 +185,40 @@ impl Ledger {
 impl Worker {
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self) {
-        while let Ok(work) = self.queue.recv() {
-            self.batch(work);
+        loop {
+            match self.next() {
+                Ok(work) => self.batch(work),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.flushes.due() {
+                self.flush(Flush::Periodic);
+            }
         }
+        if self.flushes.leave() && self.flushes.next.is_some() {
+            self.flush(Flush::Last);
+        }
+    }
+
+    fn next(&self) -> Result<Work, RecvTimeoutError> {
+        match &self.flushes.next {
+            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(next) => {
+                let next = *next.lock();
+                self.queue.recv_deadline(next)
+            }
+        }
+    }
+
+    /// Lets go of what filters hold back: a batch without input, which acknowledges nothing.
+    fn flush(&mut self, flush: Flush) {
+        let began = Instant::now();
+        let now = Timestamp::now();
+        let mut batch = self.pool.pop().unwrap_or_default();
+        batch.read_at = Some(now);
+        let events = self.spare.take();
+        self.filter(batch, events, &Ack::none(), now, flush);
+        self.stats.duration_ns.add_time(began.elapsed());
     }
 
     fn batch(&mut self, Work { mut batch, input, ack }: Work) {
@@ -139,21 +226,27 @@ impl Worker {
         let now = batch.read_at.unwrap_or_else(Timestamp::now);
         let mut events = self.spare.take();
         self.decode(&mut batch, input, now, &mut events);
+        self.filter(batch, events, &ack, now, Flush::None);
+        ack.done();
+        self.stats.duration_ns.add_time(began.elapsed());
+    }
+
+    /// From decoded events to the outputs.
+    fn filter(&mut self, mut batch: Batch, mut events: Vec<EventId>, ack: &Arc<Ack>, now: Timestamp, flush: Flush) {
         let mut ledger = Ledger { read: events.len() as u64, ..Ledger::default() };
         self.stats.in_flight.add(ledger.read as i64);
-        filter(&mut self.filters, &mut batch, &mut events, now, &mut self.spare, &mut ledger);
+        let moment = Moment { now, flush };
+        filter(&mut self.filters, &mut batch, &mut events, moment, &mut self.spare, &mut ledger);
         if self.ordered {
             batch.order(&mut events);
         }
         self.recorder.observe(&batch, &events);
         let filtered = events.len() as u64;
         let dead = ledger.dead;
-        self.deliver(batch, &events, &ack, &mut ledger);
+        self.deliver(batch, &events, ack, &mut ledger);
         ledger.unrouted = ledger.dead - dead;
         self.spare.give(events);
-        ack.done();
         ledger.enter(&self.stats, filtered);
-        self.stats.duration_ns.add_time(began.elapsed());
     }
 
     fn decode(&mut self, batch: &mut Batch, input: usize, now: Timestamp, events: &mut Vec<EventId>) {
@@ -197,22 +290,23 @@ fn tag(batch: &mut Batch, tags: &[&str], events: &[EventId]) {
     }
 }
 
-/// Runs steps over a selection; afterwards it holds the events that go on, in order.
+/// Runs steps over a selection; afterwards it holds the events that go on, in order. In a flush,
+/// steps are also asked for what they hold back.
 fn filter(
     steps: &mut [Step],
     batch: &mut Batch,
     events: &mut Vec<EventId>,
-    now: Timestamp,
+    moment: Moment,
     spare: &mut Spare,
     ledger: &mut Ledger,
 ) {
     for step in steps {
-        if events.is_empty() {
+        if events.is_empty() && matches!(moment.flush, Flush::None) {
             return;
         }
         match step {
             Step::Filter { filter, common, stats } => {
-                ledger.created += run(filter, common, stats, batch, events, now, spare)
+                ledger.created += run(filter, common, stats, batch, events, moment, spare)
             }
             Step::If { branches, otherwise } => {
                 let mut parts = spare.take_parts(branches.len() + 1);
@@ -221,7 +315,7 @@ fn filter(
                 events.clear();
                 let bodies = branches.iter_mut().map(|(_, steps)| steps).chain(std::iter::once(otherwise));
                 for (part, steps) in parts.iter_mut().zip(bodies) {
-                    filter(steps, batch, part, now, spare, ledger);
+                    filter(steps, batch, part, moment, spare, ledger);
                     events.extend_from_slice(part);
                 }
                 spare.parts.push(parts);
@@ -230,18 +324,26 @@ fn filter(
     }
 }
 
+/// Runs one filter over the events and returns how many it made.
 fn run(
     filter: &mut Box<dyn Filter>,
-    common: &mut Common,
+    common: &Common,
     stats: &PluginStats,
     batch: &mut Batch,
     events: &mut Vec<EventId>,
-    now: Timestamp,
+    moment: Moment,
     spare: &mut Spare,
 ) -> u64 {
     let began = Instant::now();
     let (mut matched, mut created) = (spare.take(), spare.take());
-    filter.run(batch, &mut Run { events, matched: &mut matched, created: &mut created, now });
+    let mut run = Run { events, matched: &mut matched, created: &mut created, now: moment.now };
+    if !run.events.is_empty() {
+        filter.run(batch, &mut run);
+    }
+    if !matches!(moment.flush, Flush::None) && filter.flushes() {
+        run.events = &[];
+        filter.flush(batch, &mut run, matches!(moment.flush, Flush::Last));
+    }
     common.apply(batch, &matched);
     stats.events_in.add(events.len() as u64);
     events.retain(|&event| !batch.cancelled(event));
