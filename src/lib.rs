@@ -30,6 +30,7 @@ pub mod output;
 // Where it rests
 pub mod index;
 pub mod metric;
+pub mod promql;
 pub mod series;
 
 // The search's journey

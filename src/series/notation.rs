@@ -101,6 +101,22 @@ pub fn histogram(histogram: &NativeHistogram) -> String {
     format!("{{{{{}}}}}", parts.join(" "))
 }
 
+/// A histogram for people: `{count:3, sum:4.5, (1,2]:3}`, as Prometheus writes it.
+pub fn describe(histogram: &NativeHistogram) -> String {
+    let mut out = format!("{{count:{}, sum:{}", short_number(histogram.count), short_number(histogram.sum));
+    let sides = histogram.negative.iter().rev().map(|(index, count)| histogram.negative_bucket(*index, *count));
+    let zero = std::iter::once(histogram.zero_bucket());
+    let above = histogram.positive.iter().map(|(index, count)| histogram.positive_bucket(*index, *count));
+    for bucket in sides.chain(zero).chain(above).filter(|bucket| bucket.count != 0.0) {
+        let open = if bucket.lower_inclusive { '[' } else { '(' };
+        let close = if bucket.upper_inclusive { ']' } else { ')' };
+        let (lower, upper) = (short_number(bucket.lower), short_number(bucket.upper));
+        out.push_str(&format!(", {open}{lower},{upper}{close}:{}", short_number(bucket.count)));
+    }
+    out.push('}');
+    out
+}
+
 /// More buckets than this between two populated ones are not written out.
 const GAP_MAX: i32 = 10_000;
 

@@ -178,6 +178,14 @@ impl HistogramSum {
         self.sum.reset_hint = hint;
     }
 
+    /// Divides what has been added so far.
+    pub fn divide(&mut self, divisor: f64) {
+        let hint = self.sum.reset_hint;
+        self.sum.divide(divisor);
+        self.lost.divide(divisor);
+        self.sum.reset_hint = hint;
+    }
+
     /// What has been added so far, without what was lost on the way.
     pub fn so_far(&self) -> &NativeHistogram {
         &self.sum
