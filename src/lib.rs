@@ -39,4 +39,5 @@ pub mod search;
 
 // Under everything
 pub mod lock;
+pub mod resource;
 pub mod telemetry;

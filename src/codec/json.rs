@@ -101,7 +101,8 @@ pub(super) fn failed(batch: &mut Batch, text: Span, tag: &str) -> EventId {
     event
 }
 
-fn below(batch: &mut Batch, target: &FieldRef, hash: List) -> EventId {
+/// An event with a hash below a field.
+pub(super) fn below(batch: &mut Batch, target: &FieldRef, hash: List) -> EventId {
     let event = batch.new_event();
     batch.set(event, target, Value::Object(hash));
     event

@@ -4,14 +4,24 @@
 //! input's thread, since it remembers lines between reads; a [`Decoder`] in the workers, so that
 //! one busy input uses every core; an [`Encoder`] in the outputs.
 
+mod avro;
+mod cef;
 pub(crate) mod charset;
+mod csv;
 mod dots;
+mod es_bulk;
+mod fluent;
+mod graphite;
+mod gzip_lines;
 #[cfg(test)]
 mod harness;
 mod json;
 mod json_lines;
 mod line;
+mod msgpack;
 mod multiline;
+mod netflow;
+mod packed;
 mod plain;
 mod rubydebug;
 mod text;
@@ -21,8 +31,24 @@ use crate::event::{Batch, EventId, Frame};
 use crate::plugin::{Build, Built, Context, Literal, Opt, Options, Spec, Type};
 
 /// Every codec, in alphabetical order. To add one: write its file, add its line here.
-pub static CODECS: &[&Spec] =
-    &[&dots::SPEC, &json::SPEC, &json_lines::SPEC, &line::SPEC, &multiline::SPEC, &plain::SPEC, &rubydebug::SPEC];
+pub static CODECS: &[&Spec] = &[
+    &avro::SPEC,
+    &cef::SPEC,
+    &csv::SPEC,
+    &dots::SPEC,
+    &es_bulk::SPEC,
+    &fluent::SPEC,
+    &graphite::SPEC,
+    &gzip_lines::SPEC,
+    &json::SPEC,
+    &json_lines::SPEC,
+    &line::SPEC,
+    &msgpack::SPEC,
+    &multiline::SPEC,
+    &netflow::SPEC,
+    &plain::SPEC,
+    &rubydebug::SPEC,
+];
 
 /// The codec of a name.
 pub fn spec(name: &str) -> Option<&'static Spec> {
@@ -70,7 +96,8 @@ const TARGET: Opt =
 /// A codec as built from its options.
 pub struct Codec {
     /// What ends a frame where the input reads a stream of bytes; `None`: the input's own unit
-    /// (a datagram, a chunk) is a frame. Inputs that frame by themselves (`file`) ignore it.
+    /// (a datagram, what one read gave) is a frame, and a joiner where there is one makes whole
+    /// messages of them. Inputs that frame by themselves (`file`) ignore it.
     pub delimiter: Option<Vec<u8>>,
     /// Makes a joiner for one stream, for codecs that join frames.
     pub joiner: Option<std::sync::Arc<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>,

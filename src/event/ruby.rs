@@ -124,6 +124,50 @@ pub fn write_float(n: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{}.{rest}e{sign}{exponent:02}", &digits[..1]).as_bytes());
 }
 
+/// Ruby's strict `Integer(text)`: white space around, a sign, `0x`, `0b`, `0o` or `0` before the
+/// digits, single underscores between them.
+pub fn integer(text: &str) -> Option<Value> {
+    let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (16, &lower[2..]),
+        [b'0', b'b', ..] => (2, &lower[2..]),
+        [b'0', b'o', ..] => (8, &lower[2..]),
+        [b'0', b'd', ..] => (10, &lower[2..]),
+        [b'0', _, ..] => (8, lower[1..].trim_start_matches('_')),
+        _ => (10, &lower[..]),
+    };
+    let fits = digits.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));
+    let n = i128::from_str_radix(&digits.replace('_', ""), radix).ok().filter(|_| fits)?;
+    let n = if negative { -n } else { n };
+    Some(match (i64::try_from(n), u64::try_from(n)) {
+        (Ok(n), _) => Value::Int(n),
+        (_, Ok(n)) => Value::Uint(n),
+        _ => Value::Float(n as f64),
+    })
+}
+
+/// Ruby's strict `Float(text)`: decimal digits at both sides of a point, single underscores
+/// between digits, an exponent; or a hexadecimal whole number.
+pub fn float(text: &str) -> Option<f64> {
+    let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if unsigned.len() > 1 && unsigned.as_bytes()[1].eq_ignore_ascii_case(&b'x') {
+        return integer(text)?.as_number();
+    }
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let number = |part: &str| part.split('_').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
+    let fits = number(exponent) && number(whole) && number(fraction);
+    text.replace('_', "").parse().ok().filter(|_| fits)
+}
+
 /// A value as `to_i` reads it: numbers lose their fraction, of a text counts the number that it
 /// begins with. What has no `to_i` in Ruby is 0. Saturates where Ruby's integers grow.
 pub fn to_i(batch: &Batch, value: Value) -> i64 {
@@ -182,7 +226,10 @@ pub fn text_to_f(text: &str) -> f64 {
             end = digits(sign);
         }
     }
-    text[..end].replace('_', "").parse().unwrap_or(0.0)
+    match &text[..end] {
+        number if number.contains('_') => number.replace('_', "").parse().unwrap_or(0.0),
+        number => number.parse().unwrap_or(0.0),
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 use super::{Filter, Run};
 use crate::diagnostic::{Diagnostic, Place, code};
 use crate::event::json::write_value;
+use crate::event::ruby::text_to_f;
 use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Span, Value, joda};
 use crate::grok::{self, GrokError, Kind, Library, Pairs, Scratch, Set, UNSET};
 use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
@@ -438,7 +439,7 @@ impl Kind {
         match self {
             Kind::Text => Value::Str(span),
             Kind::Int => to_i(batch.bytes(span)),
-            Kind::Float => Value::Float(to_f(batch.bytes(span))),
+            Kind::Float => Value::Float(text_to_f(batch.text(span))),
         }
     }
 }
@@ -473,24 +474,6 @@ fn to_i(text: &[u8]) -> Value {
         (false, true) if value <= 1 << 63 => Value::Int((value as i64).wrapping_neg()),
         (_, negative) => Value::Float(if negative { -large } else { large }),
     }
-}
-
-/// Ruby's `to_f`: the number at the start, however much follows it; 0.0 without any.
-fn to_f(text: &[u8]) -> f64 {
-    let text = text.trim_ascii_start();
-    let digits = |from: usize| text[from.min(text.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
-    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
-    let mut end = sign + digits(sign);
-    if text.get(end) == Some(&b'.') && digits(end + 1) > 0 {
-        end += 1 + digits(end + 1);
-    }
-    if end > sign && matches!(text.get(end), Some(b'e' | b'E')) {
-        let exponent = end + 1 + usize::from(matches!(text.get(end + 1), Some(b'-' | b'+')));
-        if digits(exponent) > 0 {
-            end = exponent + digits(exponent);
-        }
-    }
-    std::str::from_utf8(&text[..end]).ok().and_then(|t| t.parse().ok()).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -20,6 +20,11 @@ pub(super) struct Delimiter {
 }
 
 impl Delimiter {
+    /// None: whatever was read is a frame.
+    pub fn none() -> Delimiter {
+        Delimiter { bytes: Box::default(), finder: memmem::Finder::new(b"").into_owned() }
+    }
+
     /// `bytes`, or a newline where they are missing or empty.
     pub fn new(bytes: Option<&[u8]>) -> Delimiter {
         let bytes = bytes.filter(|b| !b.is_empty()).unwrap_or(b"\n");
@@ -94,6 +99,9 @@ impl Cutter {
     /// The next whole frame; `None` when more bytes are needed. May shorten the buffer behind
     /// [`Cutter::start`].
     pub fn next(&mut self, buffer: &mut Vec<u8>) -> Option<Cut> {
+        if self.delimiter.len() == 0 {
+            return self.finish(buffer);
+        }
         loop {
             if let Some(at) = self.delimiter.find(&buffer[self.searched..]) {
                 let (from, end) = (self.start, self.searched + at);
@@ -177,6 +185,17 @@ mod tests {
         check("abcdef\nghi\n", "\n", 3, &["abc+", "ghi"]);
         check("abc\nabcd", "\n", 3, &["abc", "abc+"]);
         check("abcd", "\n", 3, &["abc+"]);
+    }
+
+    #[test]
+    fn without_a_delimiter_each_read_is_a_frame() {
+        let mut cutter = Cutter::new(Delimiter::none(), 9);
+        let mut buffer = b"a\nb".to_vec();
+        assert_eq!(cutter.next(&mut buffer), Some(Cut { range: 0..3, truncated: false }));
+        assert_eq!(cutter.next(&mut buffer), None);
+        buffer.extend_from_slice(b"c");
+        assert_eq!(cutter.next(&mut buffer), Some(Cut { range: 3..4, truncated: false }));
+        assert_eq!(cutter.finish(&buffer), None);
     }
 
     proptest! {

@@ -36,8 +36,9 @@ pub(super) struct Stream<'a> {
 impl<'a> Stream<'a> {
     /// A stream whose events get the fields of `origin`.
     pub fn new(feed: &'a Feed, origin: Arc<Origin>) -> Stream<'a> {
+        let delimiter = feed.delimiter.as_deref().map_or_else(Delimiter::none, |bytes| Delimiter::new(Some(bytes)));
         Stream {
-            cutter: Cutter::new(Delimiter::new(feed.delimiter.as_deref()), FRAME_BYTES_MAX),
+            cutter: Cutter::new(delimiter, FRAME_BYTES_MAX),
             joiner: feed.joiner.as_ref().map(|make| make()),
             buffer: Vec::new(),
             batch: feed.batch(),

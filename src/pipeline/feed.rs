@@ -115,7 +115,7 @@ impl Feed {
         let (queue, works) = crossbeam::channel::unbounded();
         let feed = Feed {
             key: "main/in".to_owned(),
-            delimiter: None,
+            delimiter: Some(b"\n".to_vec()),
             joiner: None,
             batch_events,
             batch_bytes: 1 << 20,

@@ -94,7 +94,7 @@ fn big_libraries_have_one_home() {
     check("simd_json::", &["src/event/json"]);
     check("pcre2::", &["src/regexp"]);
     check("unicode_width::", &["src/diagnostic.rs"]);
-    check("serde_yaml_ng::", &["src/settings"]);
+    check("serde_yaml_ng::", &["src/settings", "src/resource.rs"]);
     check("hdrhistogram::", &["src/metric/"]);
 }
 

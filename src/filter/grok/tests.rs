@@ -111,7 +111,7 @@ fn numbers_as_ruby_reads_them() {
     int("-9223372036854775808", Value::Int(i64::MIN));
     int("18446744073709551615", Value::Uint(u64::MAX));
     int("1e3", Value::Int(1));
-    let float = |text: &str, want: f64| assert_eq!(to_f(text.as_bytes()), want, "{text}");
+    let float = |text: &str, want: f64| assert_eq!(text_to_f(text), want, "{text}");
     float("1.5", 1.5);
     float("-1.5e3x", -1500.0);
     float("1.", 1.0);
