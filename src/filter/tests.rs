@@ -22,7 +22,8 @@ fn build(steps: &[Step], catalogue: &Catalogue, context: &Context) -> Result<Vec
         Step::Plugin(call) => {
             let spec = catalogue.filters.iter().find(|spec| spec.name == call.name).expect("BUG: checked");
             let Build::Filter(build) = spec.build else { panic!("{} is no filter", call.name) };
-            let filter = build(&call.options, &context.plugin(&call.id, &call.options)).map_err(|wrong| format!("{wrong:?}"))?;
+            let filter =
+                build(&call.options, &context.plugin(&call.id, &call.options)).map_err(|wrong| format!("{wrong:?}"))?;
             Ok(Node::Filter(filter, Common::from(&call.options)))
         }
         Step::If { branches, otherwise } => {
