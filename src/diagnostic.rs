@@ -141,6 +141,10 @@ pub mod code {
         FILE "C025";
         /// Warning: a setting that has no effect here.
         UNUSED "C026";
+        /// An address of a pipeline that two listen under, or (a warning) nobody.
+        ADDRESS "C027";
+        /// Pipelines that send to each other in a circle.
+        CIRCLE "C028";
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the HTTP servers listen: the first free port of a range, and beyond this machine only
 //! if somebody said so, since nobody is asked for a password yet.
 
-use axum::Router;
+pub use axum::Router;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::ops::RangeInclusive;
 

@@ -236,7 +236,6 @@ pub fn help() -> String {
         let doc = table::find(name).map_or("", |def| def.doc.split(". ").next().unwrap_or(def.doc));
         line(&mut text, &format!("{flag}, --{name}"), doc.trim_end_matches('.'));
     }
-    line(&mut text, "-r, --config.reload.automatic", "accepted; not there yet");
     line(&mut text, "-V, --version", "print the version and end");
     line(&mut text, "-h, --help", "print this and end");
     text.push_str("\nAny setting can be given as `--name=value` or `--name value`:\n");
@@ -288,7 +287,7 @@ mod tests {
         assert_eq!(settings.batch_delay().as_millis(), 7);
         assert_eq!(run(&["--quiet"]).unwrap().log_level(), "error");
         assert_eq!(run(&["-f", "a", "-f", "b"]).unwrap().list("path.config"), ["a", "b"]);
-        assert_eq!(run(&["-r"]).unwrap().warnings().len(), 1);
+        assert_eq!(run(&["-r"]).unwrap().warnings().len(), 0);
     }
 
     #[test]

@@ -186,6 +186,11 @@ impl Batch {
 
     // Events
 
+    /// Events that wait for a worker: frames, or events that another pipeline made.
+    pub fn waiting(&self) -> usize {
+        self.frames.len() + self.events.len()
+    }
+
     /// The number of events, cancelled ones included.
     pub fn len(&self) -> usize {
         self.events.len()
@@ -395,7 +400,7 @@ impl Batch {
     }
 
     #[inline(always)]
-    fn push_root(&mut self, event: EventId, entry: Entry) {
+    pub(super) fn push_root(&mut self, event: EventId, entry: Entry) {
         let Event { root, capacity, .. } = self.events[event as usize];
         if root.len == capacity {
             self.grow_root(event, (capacity * 2).max(FIELDS));

@@ -5,6 +5,7 @@
 //! batch has grown to its working size. This module does no I/O and takes time as an argument.
 
 mod batch;
+mod copy;
 pub mod csv;
 mod field;
 pub mod joda;

@@ -350,7 +350,15 @@ pub(crate) mod tests {
     /// What constructors are told.
     pub(crate) fn context() -> Context {
         let (pipeline, id) = ("main".to_owned(), "test".to_owned());
-        Context { pipeline, id, ecs: true, data: Default::default(), check_only: false, index: None }
+        Context {
+            pipeline,
+            id,
+            ecs: true,
+            data: Default::default(),
+            check_only: false,
+            index: None,
+            links: Default::default(),
+        }
     }
 
     /// Builds a filter, runs it on one event and says whether it succeeded.

@@ -71,7 +71,15 @@ fn through(config: &str, given: &[String], case: &Json, ecs: bool) -> Result<Vec
     let outcome = compile(&sources, &Language { catalogue: &catalogue, support_escapes, environment: &environment });
     let plan = outcome.plan.ok_or_else(|| format!("{:?}", outcome.diagnostics))?;
     let (pipeline, id) = ("main".to_owned(), "test".to_owned());
-    let context = Context { pipeline, id, ecs, data: Default::default(), check_only: false, index: None };
+    let context = Context {
+        pipeline,
+        id,
+        ecs,
+        data: Default::default(),
+        check_only: false,
+        index: None,
+        links: Default::default(),
+    };
     let mut nodes = build(&plan.filters, &catalogue, &context)?;
     let (mut batch, mut events) = (Batch::new(), Vec::new());
     let now = Timestamp::new(1_466_000_000, 0);

@@ -3,6 +3,7 @@
 mod cut;
 mod file;
 mod generator;
+mod pipeline;
 mod stdin;
 mod stream;
 
@@ -10,7 +11,7 @@ use crate::pipeline::Feed;
 use crate::plugin::Spec;
 
 /// Every input, in alphabetical order. To add one: write its file, add its line here.
-pub static INPUTS: &[&Spec] = &[&file::SPEC, &generator::SPEC, &stdin::SPEC];
+pub static INPUTS: &[&Spec] = &[&file::SPEC, &generator::SPEC, &pipeline::SPEC, &stdin::SPEC];
 
 /// An input, run on a thread of its own.
 pub trait Input: Send {

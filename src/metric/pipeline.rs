@@ -4,7 +4,9 @@
 //! reader may see a batch half counted, and sums right as soon as the batch is through.
 
 use crate::plugin::Kind;
+use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -62,14 +64,10 @@ impl Gauge {
 pub struct PipelineStats {
     /// `pipeline.id`.
     pub id: Arc<str>,
-    /// `pipeline.workers`.
-    pub workers: usize,
-    /// `pipeline.batch.size`.
-    pub batch_size: usize,
-    /// `pipeline.batch.delay`.
-    pub batch_delay: Duration,
-    /// Batches that the queue before the workers holds at the most.
-    pub queue_capacity: usize,
+    /// What a reload may change.
+    pub shape: ArcSwap<Shape>,
+    /// How often its configuration was changed.
+    pub reloads: Reloads,
     /// Events that workers decoded.
     pub events_in: Counter,
     /// Events that filters made of others.
@@ -91,8 +89,82 @@ pub struct PipelineStats {
     pub queue_push_ns: Counter,
     /// Batches waiting for a worker.
     pub queue: Gauge,
+    /// Events waiting for a worker (frames, where one may give several).
+    pub queue_events: Gauge,
+}
+
+/// A pipeline as it is configured now.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// `pipeline.workers`.
+    pub workers: usize,
+    /// `pipeline.batch.size`.
+    pub batch_size: usize,
+    /// `pipeline.batch.delay`.
+    pub batch_delay: Duration,
+    /// Batches that the queue before the workers holds at the most.
+    pub queue_capacity: usize,
     /// The plugins in the order of the configuration.
     pub plugins: Vec<Arc<PluginStats>>,
+    /// A hash of the configuration.
+    pub hash: u64,
+    /// Which plugin stands under which condition.
+    pub graph: Arc<serde_json::Value>,
+}
+
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape {
+            workers: 1,
+            batch_size: 125,
+            batch_delay: Duration::from_millis(50),
+            queue_capacity: 0,
+            plugins: Vec::new(),
+            hash: 0,
+            graph: Arc::default(),
+        }
+    }
+}
+
+/// How often a configuration was changed while it ran, and how often that was refused.
+#[derive(Default, Debug)]
+pub struct Reloads {
+    /// Changes taken.
+    pub successes: Counter,
+    /// Changes refused.
+    pub failures: Counter,
+    last: Mutex<LastReload>,
+}
+
+/// The last ones.
+#[derive(Clone, Default, Debug)]
+pub struct LastReload {
+    /// When the last change was taken.
+    pub success: Option<jiff::Timestamp>,
+    /// When the last change was refused, …
+    pub failure: Option<jiff::Timestamp>,
+    /// … and why.
+    pub error: Option<String>,
+}
+
+impl Reloads {
+    /// A change was taken.
+    pub fn succeeded(&self) {
+        self.successes.add(1);
+        self.last.lock().success = Some(jiff::Timestamp::now());
+    }
+
+    /// A change was refused.
+    pub fn failed(&self, error: &str) {
+        self.failures.add(1);
+        let mut last = self.last.lock();
+        (last.failure, last.error) = (Some(jiff::Timestamp::now()), Some(error.to_owned()));
+    }
+
+    /// The last ones.
+    pub fn last(&self) -> LastReload {
+        self.last.lock().clone()
+    }
 }
 
 /// The counters of one plugin.
@@ -108,7 +180,7 @@ pub struct PluginStats {
     pub events_in: Counter,
     /// Events that it gave on. An output: those that it made durable.
     pub events_out: Counter,
-    /// Time spent in it.
+    /// Time spent in it. An input: time that it waited for room in the queue.
     pub duration_ns: Counter,
     /// Events on which it failed (a failure tag), or an output's failed attempts.
     pub failures: Counter,
@@ -130,14 +202,12 @@ impl PluginStats {
 }
 
 impl PipelineStats {
-    /// All at zero, without plugins; one worker, batches of 125 events and 50 ms, as Logstash.
+    /// All at zero.
     pub fn new(id: &str) -> PipelineStats {
         PipelineStats {
             id: id.into(),
-            workers: 1,
-            batch_size: 125,
-            batch_delay: Duration::from_millis(50),
-            queue_capacity: 0,
+            shape: ArcSwap::default(),
+            reloads: Reloads::default(),
             events_in: Counter::default(),
             created: Counter::default(),
             events_filtered: Counter::default(),
@@ -148,13 +218,13 @@ impl PipelineStats {
             duration_ns: Counter::default(),
             queue_push_ns: Counter::default(),
             queue: Gauge::default(),
-            plugins: Vec::new(),
+            queue_events: Gauge::default(),
         }
     }
 
     /// The plugins of one kind.
-    pub fn plugins_of(&self, kind: Kind) -> impl Iterator<Item = &Arc<PluginStats>> {
-        self.plugins.iter().filter(move |plugin| plugin.kind == kind)
+    pub fn plugins_of(&self, kind: Kind) -> Vec<Arc<PluginStats>> {
+        self.shape.load().plugins.iter().filter(|plugin| plugin.kind == kind).cloned().collect()
     }
 
     /// What the ledger is off by: 0 at rest; not 0 for a moment while batches move.

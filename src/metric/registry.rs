@@ -3,7 +3,7 @@
 use super::derived::{Derived, Recorder};
 use super::exposition::{Family, Kind, Value};
 use super::histogram::Histogram;
-use super::pipeline::{Counter, Gauge, PipelineStats, PluginStats};
+use super::pipeline::{Counter, Gauge, PipelineStats, PluginStats, Reloads};
 use super::process;
 use crate::plugin;
 use parking_lot::{Mutex, RwLock};
@@ -24,6 +24,7 @@ pub struct Registry {
     derived: Arc<Derived>,
     named: RwLock<BTreeMap<&'static str, Named>>,
     sources: RwLock<Vec<Source>>,
+    reloads: Reloads,
 }
 
 /// The series of one name.
@@ -57,6 +58,25 @@ impl Registry {
             Some(old) => *old = stats,
             None => pipelines.push(stats),
         }
+    }
+
+    /// The counters of a pipeline, which it shows from now on: those of an earlier run of it, or
+    /// new ones.
+    pub fn pipeline(&self, id: &str) -> Arc<PipelineStats> {
+        let mut pipelines = self.pipelines.write();
+        match pipelines.iter().find(|p| *p.id == *id) {
+            Some(stats) => stats.clone(),
+            None => {
+                let stats = Arc::new(PipelineStats::new(id));
+                pipelines.push(stats.clone());
+                stats
+            }
+        }
+    }
+
+    /// How often the configuration was changed.
+    pub fn reloads(&self) -> &Reloads {
+        &self.reloads
     }
 
     /// Shows a pipeline no more.
@@ -127,10 +147,18 @@ impl Registry {
         let pipelines = self.pipelines();
         collect_pipelines(&pipelines, &mut out);
         collect_plugins(&pipelines, &mut out);
+        self.collect_reloads(&mut out);
         self.derived.collect(&mut out);
         self.collect_named(&mut out);
         self.sources.read().iter().for_each(|source| source(&mut out));
         out
+    }
+
+    fn collect_reloads(&self, out: &mut Vec<Family>) {
+        let mut family = Family::new(Kind::Counter, "logboom_reloads", "Changes of the configuration while it ran.");
+        family.whole(&[("result", "success")], self.reloads.successes.get());
+        family.whole(&[("result", "failure")], self.reloads.failures.get());
+        out.push(family);
     }
 
     fn collect_named(&self, out: &mut Vec<Family>) {
@@ -175,8 +203,10 @@ fn collect_pipelines(pipelines: &[Arc<PipelineStats>], out: &mut Vec<Family>) {
         |p| p.imbalance().into(),
     );
     whole(Gauge, "logboom_pipeline_queue_batches", "Batches waiting for a worker.", |p| p.queue.get().into());
-    whole(Gauge, "logboom_pipeline_queue_batches_max", "Batches that may wait.", |p| p.queue_capacity as i128);
-    whole(Gauge, "logboom_pipeline_workers", "Workers.", |p| p.workers as i128);
+    whole(Gauge, "logboom_pipeline_queue_batches_max", "Batches that may wait.", |p| {
+        p.shape.load().queue_capacity as i128
+    });
+    whole(Gauge, "logboom_pipeline_workers", "Workers.", |p| p.shape.load().workers as i128);
     let mut seconds = |name, help, get: fn(&PipelineStats) -> u64| {
         let mut family = Family::new(Counter, name, help);
         pipelines.iter().for_each(|p| family.number(&[("pipeline", &p.id)], get(p) as f64 / 1e9));
@@ -190,7 +220,7 @@ fn collect_plugins(pipelines: &[Arc<PipelineStats>], out: &mut Vec<Family>) {
     let mut family = |name, help, get: fn(&PluginStats) -> Value| {
         let mut family = Family::new(Kind::Counter, name, help);
         for pipeline in pipelines {
-            for plugin in &pipeline.plugins {
+            for plugin in &pipeline.shape.load().plugins {
                 let labels = [
                     ("pipeline", &*pipeline.id),
                     ("plugin", &*plugin.id),
@@ -224,14 +254,16 @@ fn kind(kind: plugin::Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::exposition::Format;
+    use super::super::pipeline::Shape;
     use super::*;
 
     #[test]
     fn everything_is_gathered() {
         let registry = Registry::new();
-        let mut stats = PipelineStats::new("main");
-        stats.plugins.push(PluginStats::new("grok_1", "grok", plugin::Kind::Filter));
-        stats.plugins[0].failures.add(2);
+        let stats = PipelineStats::new("main");
+        let plugin = PluginStats::new("grok_1", "grok", plugin::Kind::Filter);
+        plugin.failures.add(2);
+        stats.shape.store(Arc::new(Shape { plugins: vec![plugin], ..Shape::default() }));
         stats.events_in.add(5);
         registry.add_pipeline(Arc::new(stats));
         registry.counter("epochs", "Epochs.", &[("index", "a")]).add(3);

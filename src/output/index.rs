@@ -74,8 +74,4 @@ impl Output for IndexOutput {
         }
         delivery.done();
     }
-
-    fn index(&self) -> Option<&Arc<Index>> {
-        self.index.as_ref()
-    }
 }

@@ -3,13 +3,14 @@
 mod file;
 mod index;
 mod null;
+mod pipeline;
 mod stdout;
 
 use crate::pipeline::Delivery;
 use crate::plugin::Spec;
 
 /// Every output, in alphabetical order. To add one: write its file, add its line here.
-pub static OUTPUTS: &[&Spec] = &[&file::SPEC, &index::SPEC, &null::SPEC, &stdout::SPEC];
+pub static OUTPUTS: &[&Spec] = &[&file::SPEC, &index::SPEC, &null::SPEC, &pipeline::SPEC, &stdout::SPEC];
 
 /// An output, run on a thread of its own behind a bounded queue.
 pub trait Output: Send {
@@ -21,12 +22,6 @@ pub trait Output: Send {
 
     /// Called when the queue has run empty: what is buffered goes out now.
     fn flush(&mut self) {}
-
-    /// The index whose epochs make this output's events durable, if it has one: then they also
-    /// keep the positions of the pipeline's inputs.
-    fn index(&self) -> Option<&std::sync::Arc<crate::index::Index>> {
-        None
-    }
 
     /// Called once at the end, after the last delivery: makes everything durable.
     fn close(&mut self) {}

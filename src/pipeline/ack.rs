@@ -40,10 +40,20 @@ pub struct Tracker {
 struct Slots {
     base: u64,
     open: VecDeque<Slot>,
+    /// What was taken and is not durable yet, by the end that was taken.
+    taken: Vec<(u64, Vec<Position>)>,
+    /// Somebody waits for the last batches.
+    watched: bool,
 }
+
+/// Batches of one input that may come after one that is not done: where an output that the
+/// configuration no longer has keeps a batch for long, others go on up to here, then the input waits.
+pub(super) const WINDOW_BATCHES: u64 = 8_192;
 
 struct Slot {
     done: bool,
+    /// Nobody can say any more that it is done.
+    lost: bool,
     positions: Vec<Position>,
 }
 
@@ -51,7 +61,7 @@ impl Tracker {
     /// Numbers a batch.
     pub fn issue(&self, positions: Vec<Position>) -> u64 {
         let mut slots = self.slots.lock();
-        slots.open.push_back(Slot { done: false, positions });
+        slots.open.push_back(Slot { done: false, lost: false, positions });
         slots.base + slots.open.len() as u64 - 1
     }
 
@@ -59,6 +69,61 @@ impl Tracker {
         let mut slots = self.slots.lock();
         let at = number.checked_sub(slots.base).expect("BUG: a batch was done twice");
         slots.open[at as usize].done = true;
+        if slots.watched || slots.open.len() as u64 >= WINDOW_BATCHES {
+            self.moved.notify_all();
+        }
+    }
+
+    /// An output gave a batch up.
+    fn lose(&self, number: u64) {
+        let mut slots = self.slots.lock();
+        if let Some(at) = number.checked_sub(slots.base) {
+            slots.open[at as usize].lost = true;
+            self.moved.notify_all();
+        }
+    }
+
+    /// Waits until every batch issued so far is done, or can't become so any more.
+    pub(super) fn wait_for_acks(&self) {
+        let mut slots = self.slots.lock();
+        slots.watched = true;
+        while slots.open.iter().any(|slot| !slot.done && !slot.lost) {
+            self.moved.wait(&mut slots);
+        }
+    }
+
+    /// The number that the next batch gets.
+    pub fn issued(&self) -> u64 {
+        let slots = self.slots.lock();
+        slots.base + slots.open.len() as u64
+    }
+
+    /// Waits while too many batches came after one that is not done, or until `limit` has passed;
+    /// returns whether there is room.
+    pub(super) fn wait_for_room(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        let mut slots = self.slots.lock();
+        loop {
+            if (slots.open.len() as u64) < WINDOW_BATCHES {
+                return true;
+            }
+            let done = slots.open.iter().take_while(|slot| slot.done).count() as u64;
+            if (slots.open.len() as u64) - done < WINDOW_BATCHES {
+                return true;
+            }
+            if self.moved.wait_until(&mut slots, until).timed_out() {
+                return false;
+            }
+        }
+    }
+
+    /// Where the input will be once everything that it sent is durable: the newest position of
+    /// each source that is not durable yet. To be read before what is durable, so that nothing
+    /// is missed between the two.
+    pub(super) fn ahead(&self) -> Vec<Position> {
+        let slots = self.slots.lock();
+        let taken = slots.taken.iter().flat_map(|(_, positions)| positions);
+        taken.chain(slots.open.iter().flat_map(|slot| &slot.positions)).cloned().collect()
     }
 
     /// The end of the unbroken run of done batches: all with smaller numbers are done.
@@ -85,12 +150,16 @@ impl Tracker {
                 }
             }
         }
+        if !positions.is_empty() {
+            slots.taken.push((end, positions.clone()));
+        }
         positions
     }
 
     /// Says that all batches before `end` are durable, positions included.
     pub fn durable(&self, end: u64) {
-        let _slots = self.slots.lock();
+        let mut slots = self.slots.lock();
+        slots.taken.retain(|(taken, _)| *taken > end);
         self.durable.fetch_max(end, Ordering::Release);
         self.moved.notify_all();
     }
@@ -121,20 +190,35 @@ impl Tracker {
 
 /// Counts one batch down over its outputs.
 pub struct Ack {
-    tracker: Option<(Arc<Tracker>, u64)>,
+    tells: Tells,
     remaining: AtomicU32,
+}
+
+/// Whom an acknowledgement tells.
+enum Tells {
+    Nobody,
+    /// The input's tracker, and the batch's number there.
+    Input((Arc<Tracker>, u64)),
+    /// The batch in another pipeline from which this one was made.
+    Upstream(Arc<Ack>),
 }
 
 impl Ack {
     /// For batch `number` of `tracker`, held open once by the caller until it calls
     /// [`Ack::done`] itself.
     pub fn new(tracker: Arc<Tracker>, number: u64) -> Arc<Ack> {
-        Arc::new(Ack { tracker: Some((tracker, number)), remaining: AtomicU32::new(1) })
+        Arc::new(Ack { tells: Tells::Input((tracker, number)), remaining: AtomicU32::new(1) })
+    }
+
+    /// For a batch made from one of another pipeline, which is held once more for it.
+    pub fn after(upstream: &Arc<Ack>) -> Arc<Ack> {
+        upstream.hold();
+        Arc::new(Ack { tells: Tells::Upstream(upstream.clone()), remaining: AtomicU32::new(1) })
     }
 
     /// For events that nobody can replay and nobody waits for.
     pub fn none() -> Arc<Ack> {
-        Arc::new(Ack { tracker: None, remaining: AtomicU32::new(1) })
+        Arc::new(Ack { tells: Tells::Nobody, remaining: AtomicU32::new(1) })
     }
 
     /// One more to wait for.
@@ -144,16 +228,33 @@ impl Ack {
 
     /// One less to wait for.
     pub fn done(&self) {
-        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Some((tracker, number)) = &self.tracker
-        {
-            tracker.complete(*number);
+        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            match &self.tells {
+                Tells::Nobody => {}
+                Tells::Input((tracker, number)) => tracker.complete(*number),
+                Tells::Upstream(ack) => ack.done(),
+            }
         }
     }
 
-    /// The tracker and the batch's number in it.
+    /// The tracker of the input that read the events, and the batch's number in it; also where
+    /// they came through other pipelines.
     pub fn tracker(&self) -> Option<&(Arc<Tracker>, u64)> {
-        self.tracker.as_ref()
+        match &self.tells {
+            Tells::Nobody => None,
+            Tells::Input(tracker) => Some(tracker),
+            Tells::Upstream(ack) => ack.tracker(),
+        }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if *self.remaining.get_mut() > 0
+            && let Tells::Input((tracker, number)) = &self.tells
+        {
+            tracker.lose(*number);
+        }
     }
 }
 
@@ -247,5 +348,48 @@ mod tests {
         tracker.durable(end);
         assert!(tracker.idle());
         assert!(tracker.wait(3, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_batch_in_another_pipeline_holds_the_one_it_came_from() {
+        let tracker = Arc::new(Tracker::default());
+        let first = Ack::new(tracker.clone(), tracker.issue(vec![position("a", "1")]));
+        let (second, third) = (Ack::after(&first), Ack::after(&first));
+        first.done();
+        second.done();
+        assert_eq!(tracker.ready(), 0);
+        assert_eq!(third.tracker().map(|(_, number)| *number), Some(0));
+        third.done();
+        assert_eq!(tracker.ready(), 1);
+        tracker.wait_for_acks();
+        let first = Ack::new(tracker.clone(), tracker.issue(Vec::new()));
+        let second = Ack::after(&first);
+        first.done();
+        drop((first, second));
+        tracker.wait_for_acks();
+        assert_eq!(tracker.ready(), 1, "given up is not done");
+    }
+
+    #[test]
+    fn where_an_input_will_be_is_known_until_it_is_durable() {
+        let tracker = Arc::new(Tracker::default());
+        let ack = Ack::new(tracker.clone(), tracker.issue(vec![position("a", "1")]));
+        tracker.issue(vec![position("a", "2")]);
+        ack.done();
+        tracker.take(1);
+        assert_eq!(tracker.ahead(), vec![position("a", "1"), position("a", "2")]);
+        tracker.durable(1);
+        assert_eq!(tracker.ahead(), vec![position("a", "2")]);
+        assert_eq!(tracker.issued(), 2);
+    }
+
+    #[test]
+    fn an_input_waits_where_too_much_comes_after_a_batch_that_is_not_done() {
+        let tracker = Arc::new(Tracker::default());
+        let acks: Vec<_> = (0..WINDOW_BATCHES).map(|_| Ack::new(tracker.clone(), tracker.issue(Vec::new()))).collect();
+        acks[1..].iter().for_each(|ack| ack.done());
+        assert!(!tracker.wait_for_room(Duration::ZERO));
+        acks[0].done();
+        assert!(tracker.wait_for_room(Duration::ZERO));
     }
 }

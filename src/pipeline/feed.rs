@@ -3,18 +3,23 @@
 use super::ack::{Ack, Pool, Position, Tracker};
 use crate::codec::Joiner;
 use crate::event::Batch;
-use crossbeam::channel::Sender;
+use crate::metric::{PipelineStats, PluginStats};
+use crossbeam::channel::{SendTimeoutError, Sender, TrySendError};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// How often an input that waits for room looks whether it shall make way for another.
+const RETIRE_CHECK: Duration = Duration::from_millis(20);
 
 /// A batch on its way to a worker.
 pub struct Work {
-    /// The batch, frames not decoded.
+    /// The batch: frames not decoded, or events from another pipeline.
     pub batch: Batch,
     /// Which of the pipeline's inputs it comes from.
-    pub input: usize,
+    pub input: u64,
     /// Held open once for the worker.
     pub ack: Arc<Ack>,
 }
@@ -22,28 +27,131 @@ pub struct Work {
 /// A flag that ends inputs, with a wait that it cuts short.
 #[derive(Default)]
 pub struct Stop {
-    stopped: Mutex<bool>,
+    end: Mutex<End>,
     change: Condvar,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    #[default]
+    Not,
+    /// With everything else: what was read is delivered first.
+    Stopped,
+    /// Alone: another configuration goes on without it, so it must not wait for room.
+    Retired,
 }
 
 impl Stop {
     /// Raises the flag.
     pub fn stop(&self) {
-        *self.stopped.lock() = true;
+        self.raise(End::Stopped);
+    }
+
+    /// Raises the flag for an input that the configuration no longer has.
+    pub fn retire(&self) {
+        self.raise(End::Retired);
+    }
+
+    fn raise(&self, to: End) {
+        let mut end = self.end.lock();
+        *end = to.max(*end);
         self.change.notify_all();
     }
 
     /// Whether the flag is up.
     pub fn stopped(&self) -> bool {
-        *self.stopped.lock()
+        *self.end.lock() != End::Not
+    }
+
+    /// Whether the configuration no longer has the input.
+    pub fn retired(&self) -> bool {
+        *self.end.lock() == End::Retired
     }
 
     /// Sleeps for `time` or until the flag goes up; returns whether it is up.
     pub fn wait(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
-        let mut stopped = self.stopped.lock();
-        while !*stopped && !self.change.wait_until(&mut stopped, until).timed_out() {}
-        *stopped
+        let mut end = self.end.lock();
+        while *end == End::Not && !self.change.wait_until(&mut end, until).timed_out() {}
+        *end != End::Not
+    }
+}
+
+/// The way into a pipeline's queue for one input.
+#[derive(Clone)]
+pub struct Entrance {
+    /// The input's number in its pipeline, never used twice.
+    pub(super) input: u64,
+    pub(super) queue: Sender<Work>,
+    /// For the last batches of inputs that make way for others while the queue is full.
+    pub(super) late: Sender<Work>,
+    /// Batches of the input that wait.
+    pub(super) queued: Arc<AtomicUsize>,
+    pub(super) pool: Pool,
+    pub(super) stop: Arc<Stop>,
+    pub(super) stats: Arc<PipelineStats>,
+    pub(super) plugin: Arc<PluginStats>,
+}
+
+impl Entrance {
+    /// An empty batch, with the memory of an earlier one where possible.
+    pub fn batch(&self) -> Batch {
+        self.pool.pop().unwrap_or_default()
+    }
+
+    /// Puts a batch into the queue; blocks while it is full.
+    pub fn push(&self, batch: Batch, ack: Arc<Ack>) {
+        let mut work = self.count(batch, ack);
+        work = match self.queue.try_send(work) {
+            Ok(()) => return,
+            Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) => work,
+        };
+        let began = Instant::now();
+        loop {
+            work = match self.queue.send_timeout(work, RETIRE_CHECK) {
+                Ok(()) => break,
+                Err(SendTimeoutError::Timeout(work)) => work,
+                Err(SendTimeoutError::Disconnected(_)) => unreachable!("BUG: the queue closed before its inputs"),
+            };
+            if self.stop.retired() {
+                let sent = self.late.send(work);
+                debug_assert!(sent.is_ok(), "BUG: the queue closed before its inputs");
+                break;
+            }
+        }
+        self.waited(began.elapsed());
+    }
+
+    /// Puts a batch into the queue unless there is no room within `limit`: then it comes back.
+    pub(super) fn try_push(&self, batch: Batch, ack: Arc<Ack>, limit: Duration) -> Result<(), (Batch, Arc<Ack>)> {
+        let began = Instant::now();
+        let result = match self.queue.send_timeout(self.count(batch, ack), limit) {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Timeout(work) | SendTimeoutError::Disconnected(work)) => {
+                self.uncount(&work.batch);
+                Err((work.batch, work.ack))
+            }
+        };
+        self.waited(began.elapsed());
+        result
+    }
+
+    fn count(&self, batch: Batch, ack: Arc<Ack>) -> Work {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.stats.queue.add(1);
+        self.stats.queue_events.add(batch.waiting() as i64);
+        Work { batch, input: self.input, ack }
+    }
+
+    fn uncount(&self, batch: &Batch) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+        self.stats.queue.add(-1);
+        self.stats.queue_events.add(-(batch.waiting() as i64));
+    }
+
+    fn waited(&self, time: Duration) {
+        self.stats.queue_push_ns.add_time(time);
+        self.plugin.duration_ns.add_time(time);
     }
 }
 
@@ -65,26 +173,26 @@ pub struct Feed {
     /// Positions of earlier runs whose source begins with `key`, as they were at start.
     pub positions: HashMap<String, String>,
     pub(super) tracker: Arc<Tracker>,
-    pub(super) input: usize,
-    pub(super) queue: Sender<Work>,
-    pub(super) pool: Pool,
-    pub(super) stop: Arc<Stop>,
+    pub(super) entrance: Entrance,
 }
 
 impl Feed {
     /// An empty batch, with the memory of an earlier one where possible.
     pub fn batch(&self) -> Batch {
-        self.pool.pop().unwrap_or_default()
+        self.entrance.batch()
+    }
+
+    /// The way into the queue, for events that others acknowledge.
+    pub fn entrance(&self) -> Entrance {
+        self.entrance.clone()
     }
 
     /// Sends a batch with the positions behind it; blocks while the pipeline is full. Returns
     /// the batch's number: once [`Feed::durable_until`] is greater, all of it is durable.
     pub fn send(&self, batch: Batch, positions: Vec<Position>) -> u64 {
+        while !self.tracker.wait_for_room(RETIRE_CHECK) && !self.entrance.stop.stopped() {}
         let number = self.tracker.issue(positions);
-        let ack = Ack::new(self.tracker.clone(), number);
-        // The queue closes only after the inputs have ended.
-        let sent = self.queue.send(Work { batch, input: self.input, ack });
-        debug_assert!(sent.is_ok(), "BUG: the queue closed before its inputs");
+        self.entrance.push(batch, Ack::new(self.tracker.clone(), number));
         number
     }
 
@@ -95,12 +203,17 @@ impl Feed {
 
     /// Whether the input shall end.
     pub fn stopped(&self) -> bool {
-        self.stop.stopped()
+        self.entrance.stop.stopped()
+    }
+
+    /// Whether it shall end because the configuration no longer has it, while the others go on.
+    pub fn retired(&self) -> bool {
+        self.entrance.stop.retired()
     }
 
     /// Sleeps, but not past a stop; returns [`Feed::stopped`].
     pub fn wait(&self, time: Duration) -> bool {
-        self.stop.wait(time)
+        self.entrance.stop.wait(time)
     }
 }
 
@@ -121,10 +234,16 @@ impl Feed {
             batch_bytes: 1 << 20,
             positions,
             tracker: Arc::default(),
-            input: 0,
-            queue,
-            pool: Arc::new(crossbeam::queue::ArrayQueue::new(4)),
-            stop: Arc::default(),
+            entrance: Entrance {
+                input: 0,
+                queue: queue.clone(),
+                late: queue,
+                queued: Arc::default(),
+                pool: Arc::new(crossbeam::queue::ArrayQueue::new(4)),
+                stop: Arc::default(),
+                stats: Arc::new(PipelineStats::new("main")),
+                plugin: PluginStats::new("in", "in", crate::plugin::Kind::Input),
+            },
         };
         (feed, works)
     }
@@ -139,6 +258,6 @@ impl Feed {
 
     /// What stops the input.
     pub(crate) fn stop(&self) -> Arc<Stop> {
-        self.stop.clone()
+        self.entrance.stop.clone()
     }
 }

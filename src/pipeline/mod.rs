@@ -10,34 +10,47 @@
 //!
 //! Every arrow is bounded: a slow output fills its queue, then the workers wait, then the inputs.
 //! One pipeline's trouble is its own, since pipelines share no queue.
+//! Reloads change workers between batches and replace only what differs: see [`reload`].
 
 mod ack;
 mod build;
 pub mod checkpoint;
 mod defaults;
 mod feed;
+mod fingerprint;
+mod keeper;
+mod link;
+mod outlet;
+mod reload;
 pub mod route;
+mod thread;
 mod worker;
 
 pub use ack::{Ack, Delivery, Position, Shared, Tracker};
-pub use build::{Blueprint, Sizes};
-pub use feed::{Feed, MakeJoiner, Stop, Work};
+pub use build::{Blueprint, Sizes, Standing};
+pub use feed::{Entrance, Feed, MakeJoiner, Stop, Work};
+pub use link::{Links, Sender};
+pub use thread::{Bell, Thread};
 
 use crate::index::Index;
 use crate::input::Input;
-use crate::metric::Registry;
-use crate::metric::pipeline::{PipelineStats, PluginStats};
+use crate::metric::pipeline::PipelineStats;
+use crate::metric::{PluginStats, Registry};
 use crate::output::Output;
+use ack::Pool;
+use build::{BuiltInput, PlannedOutput};
 use checkpoint::Checkpoints;
-use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use crossbeam::channel::{Receiver, bounded};
 use crossbeam::queue::ArrayQueue;
+use keeper::Keeper;
+use outlet::{Found, Mailbox, Outlet};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use worker::{Command, Flushes, Kit, Route, Source, Step, Worker};
 
-/// How often positions of pipelines without an index output are written.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
 /// How long an input that failed waits before it is started again (Logstash's one second).
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 /// Bytes of input in a batch at the most: large enough to hide the hand-over, small enough
@@ -45,187 +58,293 @@ const RESTART_DELAY: Duration = Duration::from_secs(1);
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Batches waiting in each queue, for each worker.
 const QUEUE_BATCHES_PER_WORKER: usize = 2;
+/// Last batches of inputs that made way for others while the queue was full.
+const LATE_BATCHES: usize = 16;
 
 /// A running pipeline.
 pub struct Pipeline {
     /// Its counters.
     pub stats: Arc<PipelineStats>,
-    stop: Arc<Stop>,
-    inputs: Vec<JoinHandle<Box<dyn Input>>>,
-    workers: Vec<JoinHandle<()>>,
-    outputs: Vec<JoinHandle<()>>,
-    trackers: Vec<Arc<Tracker>>,
+    registry: Arc<Registry>,
+    bell: Bell,
+    /// The two ways into it: see [`Entrance`].
+    queue: (crossbeam::channel::Sender<Work>, Receiver<Work>),
+    late: (crossbeam::channel::Sender<Work>, Receiver<Work>),
+    pool: Pool,
+    workers: Vec<(Arc<Command>, Thread<()>)>,
+    inputs: Vec<RunningInput>,
+    /// Inputs that the configuration no longer has.
+    leaving: Vec<RunningInput>,
+    outputs: Vec<RunningOutput>,
+    /// Outputs that the configuration no longer has and that are not done yet.
+    retired: Vec<RunningOutput>,
+    /// What workers get their filters from.
+    filters: Vec<Step>,
+    routes: Vec<Route>,
+    ordered: bool,
+    observe: bool,
+    /// When filters are flushed next.
+    timer: Arc<Mutex<Instant>>,
+    trackers: HashMap<String, Arc<Tracker>>,
+    /// The number of the next input.
+    next_input: u64,
     keeper: Keeper,
+    /// No thread has panicked.
+    sound: bool,
 }
 
-/// Who makes positions durable.
-enum Keeper {
-    /// The index's epochs.
-    Index(Arc<Index>),
-    /// A thread that writes the checkpoint file.
-    File { thread: JoinHandle<Checkpoints>, stop: Arc<Stop> },
+/// An input and its thread.
+struct RunningInput {
+    id: String,
+    key: String,
+    print: u64,
+    source: Source,
+    stop: Arc<Stop>,
+    tracker: Arc<Tracker>,
+    state: InputState,
+}
+
+/// How far an input has come.
+enum InputState {
+    /// Another one with its key has not ended yet.
+    Waiting(Box<Ready>),
+    Running(Thread<Box<dyn Input>>),
+    /// It has sent the batches before this number.
+    Ended(Option<Box<dyn Input>>, u64),
+}
+
+/// An input that is ready to start.
+struct Ready {
+    input: Box<dyn Input>,
+    delimiter: Option<Vec<u8>>,
+    joiner: MakeJoiner,
+}
+
+/// An output and its thread.
+struct RunningOutput {
+    print: u64,
+    stats: Arc<PluginStats>,
+    mailbox: Arc<Mailbox>,
+    /// Where workers get theirs from; `None` once it is retired.
+    outlet: Option<Outlet>,
+    thread: Thread<()>,
 }
 
 impl Pipeline {
     /// Starts the threads of a pipeline. `checkpoints` are those of this pipeline; its counters
-    /// and what its events say are entered in `registry`.
-    pub fn start(blueprint: Blueprint, checkpoints: Checkpoints, registry: &Registry) -> std::io::Result<Pipeline> {
-        let Blueprint { stats, inputs, sources, filters, routes, outputs, index, ordered } = blueprint;
-        registry.add_pipeline(stats.clone());
-        let stop = Arc::new(Stop::default());
-        let workers_wanted = stats.workers;
-        let pool = Arc::new(ArrayQueue::new(4 * QUEUE_BATCHES_PER_WORKER * workers_wanted + outputs.len()));
-        let (queue, work) = bounded(stats.queue_capacity);
-        let mut senders = Vec::new();
-        let mut output_threads = Vec::new();
-        for (output, plugin) in outputs {
-            let (sender, deliveries) = bounded(QUEUE_BATCHES_PER_WORKER * workers_wanted);
-            senders.push((sender, plugin.clone()));
-            output_threads
-                .push(spawn(format!("output-{}", plugin.name), move || deliver(output, &deliveries, &plugin))?);
+    /// and what its events say are entered in `registry`; `bell` rings when one of its threads ends.
+    pub fn start(
+        blueprint: Blueprint,
+        mut checkpoints: Checkpoints,
+        registry: &Arc<Registry>,
+        bell: &Bell,
+        index: Option<&Index>,
+    ) -> std::io::Result<Pipeline> {
+        let id = blueprint.id.clone();
+        if let (Some(index), false) = (index, blueprint.into_index()) {
+            keeper::take_over(&id, &mut checkpoints, index)?;
         }
-        let flushes = Arc::new(worker::Flushes::new(&filters, workers_wanted));
-        let mut workers = Vec::new();
-        for at in 0..workers_wanted {
-            let worker = worker::Worker {
-                queue: work.clone(),
-                sources: sources.iter().map(worker::Source::fork).collect(),
-                filters: filters.iter().map(worker::Step::fork).collect(),
-                routes: routes.clone(),
-                outputs: senders.clone(),
-                pool: pool.clone(),
-                stats: stats.clone(),
-                recorder: registry.recorder(),
-                ordered,
-                flushes: flushes.clone(),
-                spare: worker::Spare::default(),
-            };
-            workers.push(spawn(format!("worker-{at}"), move || worker.run())?);
-        }
-        let mut trackers = Vec::new();
-        let mut input_threads = Vec::new();
-        for (at, input) in inputs.into_iter().enumerate() {
-            let tracker = Arc::new(Tracker::default());
-            trackers.push(tracker.clone());
-            if let Some(index) = &index {
-                index.register(tracker.clone());
-            }
-            let feed = Feed {
-                positions: positions(&input.key, &checkpoints, index.as_deref()),
-                key: input.key,
-                delimiter: input.delimiter,
-                joiner: input.joiner,
-                batch_events: stats.batch_size,
-                batch_bytes: BATCH_BYTES_MAX,
-                tracker,
-                input: at,
-                queue: queue.clone(),
-                pool: pool.clone(),
-                stop: stop.clone(),
-            };
-            let (mut plugin, id) = (input.input, input.id);
-            input_threads.push(spawn(format!("input-{id}"), move || {
-                receive(plugin.as_mut(), &feed, &id);
-                plugin
-            })?);
-        }
-        let keeper = match index {
-            Some(index) => Keeper::Index(index),
-            None => Keeper::file(checkpoints, trackers.clone())?,
+        let keeper = Keeper::start(&id, checkpoints, blueprint.index.clone(), bell)?;
+        let stats = registry.pipeline(&id);
+        let pool = 4 * QUEUE_BATCHES_PER_WORKER * blueprint.shape.workers + blueprint.outputs.len();
+        let mut pipeline = Pipeline {
+            stats,
+            registry: registry.clone(),
+            bell: bell.clone(),
+            queue: bounded(blueprint.shape.queue_capacity),
+            late: bounded(LATE_BATCHES),
+            pool: Arc::new(ArrayQueue::new(pool)),
+            workers: Vec::new(),
+            inputs: Vec::new(),
+            leaving: Vec::new(),
+            outputs: Vec::new(),
+            retired: Vec::new(),
+            filters: Vec::new(),
+            routes: Vec::new(),
+            ordered: false,
+            observe: true,
+            timer: Flushes::timer(),
+            trackers: HashMap::new(),
+            next_input: 0,
+            keeper,
+            sound: true,
         };
-        Ok(Pipeline { stats, stop, inputs: input_threads, workers, outputs: output_threads, trackers, keeper })
+        pipeline.change(blueprint)?;
+        Ok(pipeline)
     }
 
     /// Tells the inputs to end; [`Pipeline::join`] waits for the rest.
-    pub fn stopper(&self) -> Arc<Stop> {
-        self.stop.clone()
+    pub fn stop(&mut self) {
+        self.inputs.retain(|input| !matches!(input.state, InputState::Waiting(_)));
+        self.inputs.iter().for_each(|input| input.stop.stop());
     }
 
-    /// Waits until the inputs have ended, by themselves or by a stop, and everything that they
-    /// read is delivered and durable. Returns whether it is.
-    pub fn join(self) -> bool {
-        let mut clean = true;
-        let mut inputs = Vec::new();
-        for thread in self.inputs {
-            match thread.join() {
-                Ok(input) => inputs.push(input),
-                Err(_) => clean = false,
-            }
+    /// Whether all its events come from other pipelines.
+    pub fn is_inner(&self) -> bool {
+        !self.inputs.is_empty() && self.inputs.iter().all(|input| input.source.stats.name == "pipeline")
+    }
+
+    /// Whether all inputs have ended, by themselves or by a stop.
+    pub fn ended(&self) -> bool {
+        let inputs = self.inputs.iter().chain(&self.leaving);
+        inputs.into_iter().all(|input| matches!(input.state, InputState::Ended(..)))
+    }
+
+    /// Waits until everything that the inputs read is delivered and durable. Returns whether it is.
+    pub fn join(mut self) -> bool {
+        for input in self.inputs.iter_mut().chain(&mut self.leaving) {
+            self.sound &= input.settle(true);
         }
-        for thread in self.workers.into_iter().chain(self.outputs) {
+        let Pipeline { inputs, leaving, keeper, queue, late, workers, outputs, retired, sound, .. } = self;
+        drop((queue, late));
+        let mut clean = sound;
+        for (_, worker) in workers {
+            clean &= worker.join().is_ok();
+        }
+        for RunningOutput { outlet, thread, .. } in outputs.into_iter().chain(retired) {
+            drop(outlet);
             clean &= thread.join().is_ok();
         }
-        match self.keeper {
-            Keeper::Index(index) => {
-                if let Err(error) = index.flush() {
-                    tracing::error!(%error, "cannot make the last events durable: they will be read again");
-                    clean = false;
-                }
-            }
-            Keeper::File { thread, stop } => {
-                stop.stop();
-                match thread.join() {
-                    Ok(mut checkpoints) => save(&mut checkpoints, &self.trackers),
-                    Err(_) => clean = false,
-                }
-            }
-        }
-        clean &= self.trackers.iter().all(|tracker| tracker.idle());
+        // Other pipelines may still work on what this one sent them.
+        self.trackers.values().for_each(|tracker| tracker.wait_for_acks());
+        clean &= keeper.end();
+        clean &= self.trackers.values().all(|tracker| tracker.idle());
         if clean {
-            inputs.iter_mut().for_each(|input| input.settled());
+            for input in inputs.into_iter().chain(leaving) {
+                if let InputState::Ended(Some(mut input), _) = input.state {
+                    input.settled();
+                }
+            }
         }
         clean
     }
-}
 
-impl Keeper {
-    fn file(mut checkpoints: Checkpoints, trackers: Vec<Arc<Tracker>>) -> std::io::Result<Keeper> {
-        let stop = Arc::new(Stop::default());
-        let stopped = stop.clone();
-        let thread = spawn("checkpoints".into(), move || {
-            while !stopped.wait(CHECKPOINT_INTERVAL) {
-                save(&mut checkpoints, &trackers);
-            }
-            checkpoints
-        })?;
-        Ok(Keeper::File { thread, stop })
+    /// Starts an output's thread.
+    fn start_output(
+        &self,
+        plan: PlannedOutput,
+        output: Box<dyn Output>,
+        workers: usize,
+    ) -> std::io::Result<RunningOutput> {
+        let (mailbox, outlet) = Mailbox::new(QUEUE_BATCHES_PER_WORKER * workers.max(1));
+        let PlannedOutput { print, stats, .. } = plan;
+        let (deliveries, counters) = (mailbox.clone(), stats.clone());
+        let name = format!("output-{}", stats.name);
+        let thread = Thread::spawn(name, &self.bell, move || deliver(output, &deliveries, &counters))?;
+        Ok(RunningOutput { print, stats, mailbox, outlet: Some(outlet), thread })
+    }
+
+    /// Enters an input, to be started by [`Pipeline::tend`].
+    fn add_input(&mut self, id: String, key: String, print: u64, built: BuiltInput) {
+        let BuiltInput { input, delimiter, joiner, mut source } = built;
+        source.input = self.next_input;
+        self.next_input += 1;
+        let tracker = self.trackers.entry(key.clone()).or_insert_with(|| {
+            let tracker = Arc::new(Tracker::default());
+            self.keeper.add(&tracker);
+            tracker
+        });
+        let tracker = tracker.clone();
+        let state = InputState::Waiting(Box::new(Ready { input, delimiter, joiner }));
+        self.inputs.push(RunningInput { id, key, print, source, stop: Arc::default(), tracker, state });
+    }
+
+    /// Starts an input's thread.
+    fn start_input(&self, input: &RunningInput, ready: Ready) -> std::io::Result<Thread<Box<dyn Input>>> {
+        let batch_events = self.stats.shape.load().batch_size;
+        let feed = Feed {
+            positions: self.keeper.positions(&input.key, &input.tracker),
+            key: input.key.clone(),
+            delimiter: ready.delimiter,
+            joiner: ready.joiner,
+            batch_events,
+            batch_bytes: BATCH_BYTES_MAX,
+            tracker: input.tracker.clone(),
+            entrance: Entrance {
+                input: input.source.input,
+                queue: self.queue.0.clone(),
+                late: self.late.0.clone(),
+                queued: input.source.queued.clone(),
+                pool: self.pool.clone(),
+                stop: input.stop.clone(),
+                stats: self.stats.clone(),
+                plugin: input.source.stats.clone(),
+            },
+        };
+        let (mut plugin, id) = (ready.input, input.id.clone());
+        Thread::spawn(format!("input-{id}"), &self.bell, move || {
+            receive(plugin.as_mut(), &feed, &id);
+            plugin
+        })
+    }
+
+    /// What a worker works by; `flushes` is shared by all workers of the configuration.
+    fn kit(&self, flushes: &Arc<Flushes>) -> Kit {
+        let leaving = self.leaving.iter().filter(|input| !input.is_through());
+        let sources = self.inputs.iter().chain(leaving).map(|input| input.source.fork()).collect();
+        let outlet = |output: &RunningOutput| {
+            let outlet = output.outlet.as_ref().expect("BUG: a retired output in use");
+            (outlet.clone(), output.stats.clone())
+        };
+        Kit {
+            sources,
+            filters: self.filters.iter().map(Step::fork).collect(),
+            routes: self.routes.clone(),
+            outputs: self.outputs.iter().map(outlet).collect(),
+            ordered: self.ordered,
+            observe: self.observe,
+            flushes: flushes.clone(),
+        }
+    }
+
+    fn start_worker(&self, at: usize, flushes: &Arc<Flushes>) -> std::io::Result<(Arc<Command>, Thread<()>)> {
+        flushes.join();
+        let (command, woken) = Command::new();
+        let worker = Worker {
+            queue: self.queue.1.clone(),
+            late: self.late.1.clone(),
+            command: command.clone(),
+            woken,
+            kit: self.kit(flushes),
+            pool: self.pool.clone(),
+            stats: self.stats.clone(),
+            recorder: self.registry.recorder(),
+            spare: worker::Spare::default(),
+        };
+        Ok((command, Thread::spawn(format!("worker-{at}"), &self.bell, move || worker.run())?))
     }
 }
 
-/// Writes the positions of what is done.
-fn save(checkpoints: &mut Checkpoints, trackers: &[Arc<Tracker>]) {
-    let ends: Vec<u64> = trackers.iter().map(|tracker| tracker.ready()).collect();
-    let positions: Vec<Position> = trackers.iter().zip(&ends).flat_map(|(tracker, &end)| tracker.take(end)).collect();
-    if let Err(error) = checkpoints.write(&positions) {
-        // What is not written is in the checkpoints' memory and goes with the next write;
-        // until then the inputs would read those events again after a crash.
-        tracing::error!(%error, "cannot write checkpoints: free space or fix the folder, they are written again soon");
-        return;
+impl RunningInput {
+    /// Takes the plugin back from a thread that has ended, or, if told to, waits for the end.
+    /// False if the thread panicked.
+    fn settle(&mut self, wait: bool) -> bool {
+        let ended = match &self.state {
+            InputState::Running(thread) => wait || thread.ended(),
+            InputState::Waiting(_) => wait,
+            InputState::Ended(..) => false,
+        };
+        if !ended {
+            return true;
+        }
+        let end = self.tracker.issued();
+        match std::mem::replace(&mut self.state, InputState::Ended(None, end)) {
+            InputState::Running(thread) => match thread.join() {
+                Ok(input) => self.state = InputState::Ended(Some(input), self.tracker.issued()),
+                Err(_) => {
+                    tracing::error!(plugin.id = self.id, "the input's thread panicked");
+                    return false;
+                }
+            },
+            InputState::Waiting(_) | InputState::Ended(..) => {}
+        }
+        true
     }
-    for (tracker, end) in trackers.iter().zip(ends) {
-        tracker.durable(end);
-    }
-}
 
-/// Where an input was: the newest of what the checkpoint file and the index know.
-fn positions(key: &str, checkpoints: &Checkpoints, index: Option<&Index>) -> HashMap<String, String> {
-    let prefix = format!("{key}/");
-    let mut positions = checkpoints.positions(&prefix);
-    if let Some(index) = index {
-        // A pipeline with an index output writes no checkpoint file, so the index is newer.
-        positions.extend(
-            index
-                .positions()
-                .into_iter()
-                .filter(|at| at.source.starts_with(&prefix))
-                .map(|at| (at.source.to_string(), at.value.to_string())),
-        );
+    /// Whether it has ended and all its batches are decoded.
+    fn is_through(&self) -> bool {
+        matches!(self.state, InputState::Ended(..)) && self.source.queued.load(Ordering::Acquire) == 0
     }
-    positions
-}
-
-fn spawn<T: Send + 'static>(name: String, run: impl FnOnce() -> T + Send + 'static) -> std::io::Result<JoinHandle<T>> {
-    std::thread::Builder::new().name(name).spawn(run)
 }
 
 /// An input's thread.
@@ -239,19 +358,16 @@ fn receive(input: &mut dyn Input, feed: &Feed, id: &str) {
 }
 
 /// An output's thread.
-fn deliver(mut output: Box<dyn Output>, deliveries: &Receiver<Delivery>, stats: &PluginStats) {
+fn deliver(mut output: Box<dyn Output>, deliveries: &Mailbox, stats: &PluginStats) {
     loop {
-        let delivery = match deliveries.try_recv() {
-            Ok(delivery) => delivery,
-            Err(TryRecvError::Empty) => {
+        let found = match deliveries.look() {
+            Found::Empty => {
                 output.flush();
-                match deliveries.recv() {
-                    Ok(delivery) => delivery,
-                    Err(_) => break,
-                }
+                deliveries.wait()
             }
-            Err(TryRecvError::Disconnected) => break,
+            found => found,
         };
+        let Found::Delivery(delivery) = found else { break };
         let (count, began) = (delivery.events.len() as u64, std::time::Instant::now());
         output.write(delivery);
         stats.events_out.add(count);

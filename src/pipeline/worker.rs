@@ -5,6 +5,7 @@
 use super::ack::{Ack, Delivery, Pool, Shared};
 use super::defaults::Defaults;
 use super::feed::Work;
+use super::outlet::Outlet;
 use super::route::{CondError, split};
 use crate::codec::Decoder;
 use crate::event::{Batch, EventId, Timestamp};
@@ -13,46 +14,82 @@ use crate::filter::{FLUSH_INTERVAL, Filter, Run};
 use crate::language::plan::Cond;
 use crate::metric::Recorder;
 use crate::metric::pipeline::{PipelineStats, PluginStats};
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam::channel::{Receiver, RecvError, select};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// One step of the filter section, as one worker has it.
 pub(super) enum Step {
-    Filter { filter: Box<dyn Filter>, common: Common, stats: Arc<PluginStats> },
-    If { branches: Vec<(Cond, Vec<Step>)>, otherwise: Vec<Step> },
+    Filter {
+        filter: Box<dyn Filter>,
+        common: Common,
+        stats: Arc<PluginStats>,
+        /// What it was built from.
+        print: u64,
+        /// The configuration no longer has it; shared by all workers'.
+        retired: Arc<AtomicBool>,
+    },
+    If {
+        branches: Vec<(Cond, Vec<Step>)>,
+        otherwise: Vec<Step>,
+    },
 }
 
 impl Step {
     pub(super) fn fork(&self) -> Step {
         let fork = |steps: &Vec<Step>| steps.iter().map(Step::fork).collect();
         match self {
-            Step::Filter { filter, common, stats } => {
-                Step::Filter { filter: filter.fork(), common: common.clone(), stats: stats.clone() }
-            }
+            Step::Filter { filter, common, stats, print, retired } => Step::Filter {
+                filter: filter.fork(),
+                common: common.clone(),
+                stats: stats.clone(),
+                print: *print,
+                retired: retired.clone(),
+            },
             Step::If { branches, otherwise } => Step::If {
                 branches: branches.iter().map(|(cond, steps)| (cond.clone(), fork(steps))).collect(),
                 otherwise: fork(otherwise),
             },
         }
     }
+
+    /// The mark of a filter that the configuration no longer has.
+    pub(super) fn retired(&self) -> Option<&Arc<AtomicBool>> {
+        match self {
+            Step::Filter { retired, .. } => Some(retired),
+            Step::If { .. } => None,
+        }
+    }
+
+    /// Calls `visit` with every filter in it.
+    pub(super) fn each_filter<'a>(&'a self, visit: &mut dyn FnMut(&'a Step)) {
+        match self {
+            Step::Filter { .. } => visit(self),
+            Step::If { branches, otherwise } => {
+                branches.iter().flat_map(|(_, steps)| steps).chain(otherwise).for_each(|step| step.each_filter(visit));
+            }
+        }
+    }
 }
 
-/// Whose turn it is to flush the filters: all workers of a pipeline share it.
+/// Whose turn it is to flush the filters: the workers of a configuration share it.
 pub(super) struct Flushes {
-    /// When the next one is due; `None` where no filter has anything to flush.
-    next: Option<Mutex<Instant>>,
-    /// The workers that have not ended.
+    /// When the next one is due, whatever the configuration; `None` where no filter has anything to
+    /// flush.
+    next: Option<Arc<Mutex<Instant>>>,
+    /// The workers that work by this configuration.
     workers: AtomicUsize,
 }
 
 /// Which flush is under way.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Flush {
     None,
     Periodic,
+    /// Of the filters that the next configuration does not have.
+    Retired,
     Last,
 }
 
@@ -64,14 +101,30 @@ struct Moment {
 }
 
 impl Flushes {
-    pub(super) fn new(steps: &[Step], workers: usize) -> Flushes {
-        let next = flushes(steps).then(|| Mutex::new(Instant::now() + FLUSH_INTERVAL));
-        Flushes { next, workers: AtomicUsize::new(workers) }
+    /// For workers that run these steps.
+    pub(super) fn new(steps: &[Step], timer: &Arc<Mutex<Instant>>) -> Flushes {
+        Flushes { next: flushes(steps).then(|| timer.clone()), workers: AtomicUsize::new(0) }
+    }
+
+    /// A timer that begins now.
+    pub(super) fn timer() -> Arc<Mutex<Instant>> {
+        Arc::new(Mutex::new(Instant::now() + FLUSH_INTERVAL))
+    }
+
+    /// Counts a worker.
+    pub(super) fn join(&self) {
+        self.workers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a worker that goes on by something else, or ends; whether it is the last, and there is
+    /// something to flush.
+    fn leave(&self) -> bool {
+        self.workers.fetch_sub(1, Ordering::AcqRel) == 1 && self.next.is_some()
     }
 
     /// Whether it is time, and this worker is the one.
     fn due(&self) -> bool {
-        let Some(mut next) = self.next.as_ref().and_then(Mutex::try_lock) else { return false };
+        let Some(mut next) = self.next.as_ref().and_then(|next| next.try_lock()) else { return false };
         let now = Instant::now();
         let due = *next <= now;
         if due {
@@ -80,9 +133,12 @@ impl Flushes {
         due
     }
 
-    /// Counts a worker that has ended; whether it was the last.
-    fn leave(&self) -> bool {
-        self.workers.fetch_sub(1, Ordering::AcqRel) == 1
+    /// How long until the next one.
+    fn patience(&self) -> Duration {
+        match &self.next {
+            Some(next) => next.lock().saturating_duration_since(Instant::now()),
+            None => Duration::from_secs(3600),
+        }
     }
 }
 
@@ -102,24 +158,79 @@ pub(super) enum Route {
 
 /// One input as a worker sees it.
 pub(super) struct Source {
+    /// The number that its batches carry.
+    pub(super) input: u64,
     pub(super) decoder: Box<dyn Decoder>,
     pub(super) defaults: Defaults,
     pub(super) stats: Arc<PluginStats>,
+    /// Its batches that wait for a worker.
+    pub(super) queued: Arc<AtomicUsize>,
+}
+
+/// What a configuration makes of a worker. Changed between batches.
+pub(super) struct Kit {
+    pub(super) sources: Vec<Source>,
+    pub(super) filters: Vec<Step>,
+    pub(super) routes: Vec<Route>,
+    pub(super) outputs: Vec<(Outlet, Arc<PluginStats>)>,
+    /// Whether events leave in the order in which they came (`pipeline.ordered`).
+    pub(super) ordered: bool,
+    /// Whether metrics are derived from the events here, and not in the pipelines that get them.
+    pub(super) observe: bool,
+    pub(super) flushes: Arc<Flushes>,
+}
+
+/// What a worker shall do next.
+pub(super) enum Order {
+    /// Go on by another configuration.
+    Use(Kit),
+    /// End.
+    End,
+}
+
+/// How a worker is told to change. A newer order takes the place of one that it has not seen yet,
+/// so that a worker that is held up by an output keeps no line of configurations waiting.
+pub(super) struct Command {
+    order: Mutex<Option<Order>>,
+    given: AtomicBool,
+    wake: crossbeam::channel::Sender<()>,
+}
+
+impl Command {
+    /// A command, and what wakes its worker.
+    pub(super) fn new() -> (Arc<Command>, Receiver<()>) {
+        let (wake, woken) = crossbeam::channel::bounded(1);
+        (Arc::new(Command { order: Mutex::new(None), given: AtomicBool::new(false), wake }), woken)
+    }
+
+    /// Gives an order.
+    pub(super) fn give(&self, order: Order) {
+        let old = self.order.lock().replace(order);
+        self.given.store(true, Ordering::Release);
+        let _awake = self.wake.try_send(());
+        drop(old);
+    }
+
+    fn take(&self) -> Option<Order> {
+        if !self.given.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut order = self.order.lock();
+        self.given.store(false, Ordering::Release);
+        order.take()
+    }
 }
 
 /// Everything that one worker has.
 pub(super) struct Worker {
     pub(super) queue: Receiver<Work>,
-    pub(super) sources: Vec<Source>,
-    pub(super) filters: Vec<Step>,
-    pub(super) routes: Vec<Route>,
-    pub(super) outputs: Vec<(Sender<Delivery>, Arc<PluginStats>)>,
+    pub(super) late: Receiver<Work>,
+    pub(super) command: Arc<Command>,
+    pub(super) woken: Receiver<()>,
+    pub(super) kit: Kit,
     pub(super) pool: Pool,
     pub(super) stats: Arc<PipelineStats>,
     pub(super) recorder: Recorder,
-    /// Whether events leave in the order in which they came (`pipeline.ordered`).
-    pub(super) ordered: bool,
-    pub(super) flushes: Arc<Flushes>,
     pub(super) spare: Spare,
 }
 
@@ -183,30 +294,60 @@ impl Ledger {
 }
 
 impl Worker {
-    /// Works until the queue is closed and empty.
+    /// Works until the queue is closed and empty, or until it is told to end.
     pub(super) fn run(mut self) {
         loop {
-            match self.next() {
-                Ok(work) => self.batch(work),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            let Ok(work) = self.next() else { break };
+            // An order that was given before the batch came holds for it.
+            let goes_on = self.obey();
+            work.into_iter().for_each(|work| self.batch(work));
+            if !goes_on {
+                return self.leave(Flush::Retired);
             }
-            if self.flushes.due() {
+            if self.kit.flushes.due() {
                 self.flush(Flush::Periodic);
             }
         }
-        if self.flushes.leave() && self.flushes.next.is_some() {
-            self.flush(Flush::Last);
+        while let Ok(work) = self.late.recv() {
+            self.obey();
+            self.batch(work);
+        }
+        self.obey();
+        self.leave(Flush::Last);
+    }
+
+    /// The next batch; none where there is something else to do; an error when the queue is closed.
+    fn next(&self) -> Result<Option<Work>, RecvError> {
+        // Late batches come first: their input waits to be replaced by another.
+        if let Ok(work) = self.late.try_recv() {
+            return Ok(Some(work));
+        }
+        select! {
+            recv(self.queue) -> work => work.map(Some),
+            recv(self.late) -> work => Ok(work.ok()),
+            recv(self.woken) -> _ => Ok(None),
+            default(self.kit.flushes.patience()) => Ok(None),
         }
     }
 
-    fn next(&self) -> Result<Work, RecvTimeoutError> {
-        match &self.flushes.next {
-            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(next) => {
-                let next = *next.lock();
-                self.queue.recv_deadline(next)
+    /// Goes on by the configuration that it is given, if it is; whether it goes on at all.
+    fn obey(&mut self) -> bool {
+        match self.command.take() {
+            Some(Order::Use(kit)) => {
+                kit.flushes.join();
+                self.leave(Flush::Retired);
+                self.kit = kit;
+                true
             }
+            Some(Order::End) => false,
+            None => true,
+        }
+    }
+
+    /// Leaves its configuration. The last one to do so lets go of what its filters hold back.
+    fn leave(&mut self, flush: Flush) {
+        if self.kit.flushes.leave() {
+            self.flush(flush);
         }
     }
 
@@ -236,11 +377,13 @@ impl Worker {
         let mut ledger = Ledger { read: events.len() as u64, ..Ledger::default() };
         self.stats.in_flight.add(ledger.read as i64);
         let moment = Moment { now, flush };
-        filter(&mut self.filters, &mut batch, &mut events, moment, &mut self.spare, &mut ledger);
-        if self.ordered {
+        filter(&mut self.kit.filters, &mut batch, &mut events, moment, &mut self.spare, &mut ledger);
+        if self.kit.ordered {
             batch.order(&mut events);
         }
-        self.recorder.observe(&batch, &events);
+        if self.kit.observe {
+            self.recorder.observe(&batch, &events);
+        }
         let filtered = events.len() as u64;
         let dead = ledger.dead;
         self.deliver(batch, &events, ack, &mut ledger);
@@ -249,9 +392,16 @@ impl Worker {
         ledger.enter(&self.stats, filtered);
     }
 
-    fn decode(&mut self, batch: &mut Batch, input: usize, now: Timestamp, events: &mut Vec<EventId>) {
-        let source = &mut self.sources[input];
+    fn decode(&mut self, batch: &mut Batch, input: u64, now: Timestamp, events: &mut Vec<EventId>) {
+        let source = self.kit.sources.iter_mut().find(|source| source.input == input);
+        let source = source.expect("BUG: a batch of an input that no configuration has");
+        source.queued.fetch_sub(1, Ordering::Release);
+        self.stats.queue.add(-1);
+        self.stats.queue_events.add(-(batch.waiting() as i64));
+        // What another pipeline sent is decoded already.
+        events.extend(0..batch.len() as EventId);
         source.defaults.begin(batch);
+        source.defaults.apply(batch, events, u32::MAX, now);
         let (frames, tags) = (std::mem::take(&mut batch.frames), std::mem::take(&mut batch.frame_tags));
         for &frame in &frames {
             let first = events.len();
@@ -267,17 +417,15 @@ impl Worker {
     }
 
     fn deliver(&mut self, batch: Batch, events: &[EventId], ack: &Arc<Ack>, ledger: &mut Ledger) {
-        let mut lists: Vec<Vec<EventId>> = self.outputs.iter().map(|_| Vec::new()).collect();
-        route(&self.routes, &batch, events, &mut lists, &mut self.spare, ledger);
+        let mut lists: Vec<Vec<EventId>> = self.kit.outputs.iter().map(|_| Vec::new()).collect();
+        route(&self.kit.routes, &batch, events, &mut lists, &mut self.spare, ledger);
         let shared = Shared::new(batch, Some(self.pool.clone()));
-        for ((sender, stats), list) in self.outputs.iter().zip(lists) {
+        for ((outlet, stats), list) in self.kit.outputs.iter().zip(lists) {
             if list.is_empty() {
                 continue;
             }
             stats.events_in.add(list.len() as u64);
-            // An output's thread ends only after the workers; if it is gone, the events stay
-            // unacknowledged and are read again.
-            let _gone = sender.send(Delivery::new(shared.clone(), list, ack.clone()));
+            outlet.send(Delivery::new(shared.clone(), list, ack.clone()));
         }
     }
 }
@@ -301,11 +449,14 @@ fn filter(
     ledger: &mut Ledger,
 ) {
     for step in steps {
-        if events.is_empty() && matches!(moment.flush, Flush::None) {
+        if events.is_empty() && moment.flush == Flush::None {
             return;
         }
         match step {
-            Step::Filter { filter, common, stats } => {
+            Step::Filter { filter, common, stats, retired, .. } => {
+                // What the next configuration has too goes on holding what it holds.
+                let stays = moment.flush == Flush::Retired && !retired.load(Ordering::Acquire);
+                let moment = if stays { Moment { flush: Flush::None, ..moment } } else { moment };
                 ledger.created += run(filter, common, stats, batch, events, moment, spare)
             }
             Step::If { branches, otherwise } => {
@@ -340,9 +491,9 @@ fn run(
     if !run.events.is_empty() {
         filter.run(batch, &mut run);
     }
-    if !matches!(moment.flush, Flush::None) && filter.flushes() {
+    if moment.flush != Flush::None && filter.flushes() {
         run.events = &[];
-        filter.flush(batch, &mut run, matches!(moment.flush, Flush::Last));
+        filter.flush(batch, &mut run, moment.flush != Flush::Periodic);
     }
     common.apply(batch, &matched);
     stats.events_in.add(events.len() as u64);

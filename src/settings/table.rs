@@ -89,7 +89,6 @@ const NO_AUTH: &str = "The management API asks for no password yet: keep it on t
 const NO_DISK_QUEUE: &str = "There is no disk queue yet.";
 const NO_DEAD_LETTERS: &str =
     "There is no dead letter queue yet: events that can't be processed are logged and dropped.";
-const NO_RELOAD: &str = "Changed files are not picked up yet: restart to apply them.";
 const NO_SLOWLOG: &str = "There is no slow log yet.";
 const NO_OTEL: &str = "Metrics are not pushed: scrape `/metrics` instead.";
 const NO_KEYSTORE: &str = "There is no keystore: `${NAME}` comes from the environment alone.";
@@ -127,8 +126,13 @@ pub static SETTINGS: &[Def] = &[
         "none",
         "Field references know no escapes.",
     ),
-    differs("config.reload.automatic", Type::Boolean, "false", NO_RELOAD),
-    harmless("config.reload.interval", NANOS, "3s"),
+    used(
+        "config.reload.automatic",
+        Type::Boolean,
+        "false",
+        "Whether changed pipelines are taken while they run. SIGHUP does the same once. `pipelines.yml` and the pipelines' files are read again, this file is not.",
+    ),
+    used("config.reload.interval", NANOS, "3s", "How often it is looked whether they have changed."),
     each("config.string", Type::Text, "", "The pipeline itself, as text."),
     each(
         "config.support_escapes",
@@ -268,7 +272,7 @@ pub static SETTINGS: &[Def] = &[
     ),
     of_pipeline(harmless("pipeline.plugin_classloaders", Type::Boolean, "false")),
     of_pipeline(harmless("pipeline.recoverable", TRUE_FALSE_AUTO, "false")),
-    of_pipeline(harmless("pipeline.reloadable", Type::Boolean, "true")),
+    each("pipeline.reloadable", Type::Boolean, "true", "Whether the pipeline may be changed while it runs."),
     of_pipeline(differs("pipeline.separate_logs", Type::Boolean, "false", "All pipelines write one log.")),
     of_pipeline(harmless("pipeline.system", Type::Boolean, "false")),
     of_pipeline(harmless("pipeline.unsafe_shutdown", Type::Boolean, "false")),

@@ -56,6 +56,7 @@ fn decoder(name: &str, ecs: bool) -> Box<dyn Decoder> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        links: Default::default(),
     };
     codec::build(&Options::default(), name, &context).expect("the codec is built").decoder
 }

@@ -25,6 +25,12 @@ impl Daemon {
 
     /// The same with environment variables.
     pub fn start_with(data: &Path, pipeline: &str, more: &[&str], env: &[(&str, &str)]) -> Daemon {
+        let more: Vec<&str> = more.iter().copied().chain(["-e", pipeline]).collect();
+        Daemon::start_as(data, &more, env)
+    }
+
+    /// The same with nothing but these arguments.
+    pub fn start_as(data: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Daemon {
         let [search, api] = [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
         let stderr = data.with_extension("stderr");
         let log = std::fs::File::options().create(true).append(true).open(&stderr).unwrap();
@@ -33,8 +39,7 @@ impl Daemon {
                 .arg(format!("--path.data={}", data.display()))
                 .arg(format!("--search.http.port={}", search.port()))
                 .arg(format!("--api.http.port={}", api.port()))
-                .args(more)
-                .args(["-e", pipeline])
+                .args(arguments)
                 .envs(env.iter().copied())
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -45,6 +50,18 @@ impl Daemon {
 
     /// kill -9, and reaps: what dropping does.
     pub fn kill(self) {}
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
+        self.running.signal(signal);
+    }
+
+    /// What the management API answers.
+    pub fn node(&self, path: &str) -> Value {
+        let answer = until(Duration::from_secs(20), || get(self.api, path).ok());
+        let (_, text) = answer.unwrap_or_else(|| panic!("the management API does not answer: {}", self.log()));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
+    }
 
     /// SIGTERM, and waits for the end; the exit code.
     pub fn stop(&mut self) -> Option<i32> {

@@ -8,6 +8,8 @@ mod es_api;
 mod guide;
 mod harness;
 mod language;
+mod links;
 mod program;
+mod reload;
 mod shipped;
 mod tidy;

@@ -74,11 +74,16 @@ impl Running {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
-    /// What [`Running::stop`] does, for those who go on with what it leaves behind.
-    pub fn end(&mut self, signal: i32, patience: Duration) -> Option<i32> {
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
         // SAFETY: kill touches no memory of ours; the child has not been waited for, so its id
         // is still its own.
         unsafe { libc::kill(self.child.id() as i32, signal) };
+    }
+
+    /// What [`Running::stop`] does, for those who go on with what it leaves behind.
+    pub fn end(&mut self, signal: i32, patience: Duration) -> Option<i32> {
+        self.signal(signal);
         until(patience, || self.child.try_wait().expect("a child can be waited for"))?.code()
     }
 }

@@ -1,5 +1,6 @@
 //! `/_node/stats` in Logstash's shapes. What it says of its Java machine we have not and leave out.
 
+use crate::metric::pipeline::{LastReload, Reloads};
 use crate::metric::process::Usage;
 use crate::metric::{Counter, PipelineStats, PluginStats, Registry};
 use crate::plugin::Kind;
@@ -22,7 +23,7 @@ pub(super) fn section(name: &str, registry: &Registry) -> Value {
             "queue_push_duration_in_millis": sum(|p| &p.queue_push_ns) / 1_000_000,
         }),
         "pipelines" => Value::Object(pipelines.iter().map(|p| (p.id.to_string(), pipeline(p))).collect()),
-        "reloads" => json!({ "successes": 0, "failures": 0 }),
+        "reloads" => reloads(registry.reloads(), false),
         "queue" => json!({ "events_count": pipelines.iter().map(|p| waiting(p)).sum::<i64>() }),
         _ => Value::Null,
     }
@@ -30,6 +31,7 @@ pub(super) fn section(name: &str, registry: &Registry) -> Value {
 
 /// Workers and batches.
 pub(super) fn shape(p: &PipelineStats) -> Value {
+    let p = p.shape.load();
     json!({ "workers": p.workers, "batch_size": p.batch_size, "batch_delay": p.batch_delay.as_millis() as u64 })
 }
 
@@ -37,6 +39,7 @@ pub(super) fn shape(p: &PipelineStats) -> Value {
 pub(super) fn pipeline(p: &PipelineStats) -> Value {
     let plugins = |kind: Kind, show: fn(&PluginStats) -> Value| {
         p.plugins_of(kind)
+            .iter()
             .map(|plugin| {
                 let mut all =
                     Map::from_iter([("id".to_owned(), json!(*plugin.id)), ("name".to_owned(), json!(plugin.name))]);
@@ -73,10 +76,22 @@ pub(super) fn pipeline(p: &PipelineStats) -> Value {
             "filters": plugins(Kind::Filter, worked),
             "outputs": plugins(Kind::Output, worked),
         },
-        "reloads": { "successes": 0, "failures": 0 },
+        "reloads": reloads(&p.reloads, true),
         "queue": { "type": "memory", "events_count": waiting(p), "queue_size_in_bytes": 0, "max_queue_size_in_bytes": 0 },
         "pipeline": shape(p),
     })
+}
+
+fn reloads(reloads: &Reloads, last: bool) -> Value {
+    let mut all = json!({ "successes": reloads.successes.get(), "failures": reloads.failures.get() });
+    if last {
+        let LastReload { success, failure, error } = reloads.last();
+        let time = |at: Option<jiff::Timestamp>| at.map(|at| format!("{at:.3}"));
+        all["last_success_timestamp"] = json!(time(success));
+        all["last_failure_timestamp"] = json!(time(failure));
+        all["last_error"] = error.map_or(Value::Null, |message| json!({ "message": message, "backtrace": null }));
+    }
+    all
 }
 
 fn worked(plugin: &PluginStats) -> Value {
@@ -94,9 +109,9 @@ fn millis(counter: &Counter) -> u64 {
     counter.get() / 1_000_000
 }
 
-/// Events before the workers, about: the queue counts batches.
+/// Events before the workers.
 fn waiting(p: &PipelineStats) -> i64 {
-    p.queue.get().max(0) * p.batch_size as i64
+    p.queue_events.get().max(0)
 }
 
 fn process() -> Value {

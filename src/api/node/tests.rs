@@ -4,6 +4,7 @@ use super::*;
 use crate::api::listen::{Address, serve};
 use crate::metric::PluginStats;
 use crate::metric::health::Finding;
+use crate::metric::pipeline::Shape;
 use crate::plugin::Kind;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -46,15 +47,17 @@ impl Server {
 
 fn node(address: SocketAddr) -> Node {
     let registry = Registry::new();
-    let mut stats = PipelineStats { workers: 3, ..PipelineStats::new("main") };
+    let stats = PipelineStats::new("main");
+    let mut shape = Shape { workers: 3, ..Shape::default() };
     for (id, name, kind) in [("in", "stdin", Kind::Input), ("g", "grok", Kind::Filter), ("out", "index", Kind::Output)]
     {
         let plugin = PluginStats::new(id, name, kind);
         plugin.events_in.add(10);
         plugin.events_out.add(9);
         plugin.duration_ns.add(5_000_000);
-        stats.plugins.push(plugin);
+        shape.plugins.push(plugin);
     }
+    stats.shape.store(Arc::new(shape));
     stats.events_in.add(10);
     stats.events_out.add(9);
     stats.dropped.add(1);

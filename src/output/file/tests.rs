@@ -15,7 +15,15 @@ fn output(path: &str, pairs: &[(&str, &str)]) -> Built<Box<dyn Output>> {
     let pairs = [("path", path)].into_iter().chain(pairs.iter().copied());
     let settings = pairs.map(|(n, v)| (n.to_owned(), Place::default(), setting(v))).collect();
     let (pipeline, id) = ("main".to_owned(), "out".to_owned());
-    let context = Context { pipeline, id, ecs: true, data: PathBuf::new(), check_only: false, index: None };
+    let context = Context {
+        pipeline,
+        id,
+        ecs: true,
+        data: PathBuf::new(),
+        check_only: false,
+        index: None,
+        links: Default::default(),
+    };
     build(&Options { settings, place: Place::default() }, &context)
 }
 

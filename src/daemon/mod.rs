@@ -1,0 +1,368 @@
+//! Start, reload, drain, stop: the order of things, on one page.
+//!
+//! Everything is checked and built before anything runs: a configuration with a mistake starts
+//! nothing, and changes nothing where one runs. Pipelines run before the APIs listen, so that the
+//! first event waits for nobody. At the end the order is the events': inputs, workers, outputs, the
+//! last epoch, the APIs.
+
+mod apis;
+mod fleet;
+mod prepare;
+
+pub use prepare::Configured;
+
+use crate::index::Index;
+use crate::lock::{FolderLock, LockError};
+use crate::metric::Registry;
+use crate::pipeline::{Bell, Links, Standing};
+use crate::settings::Settings;
+use crate::telemetry;
+use anyhow::{Context as _, anyhow};
+use apis::{Apis, Bound};
+use crossbeam::channel::{Receiver, Sender, select, unbounded};
+use fleet::{Change, Fleet};
+use prepare::{Compiled, Refusal, Surroundings, compile, together};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often pipelines are looked at while parts of them are on their way out.
+const TEND_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Where `${NAME}` comes from.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Runs until the inputs end or a signal comes. `Ok(false)`: a mistake in the configuration, which
+/// was said, or events that could not be made durable; the exit code is then Logstash's 1.
+pub fn run(settings: &Settings) -> anyhow::Result<bool> {
+    telemetry::start(settings.log_level(), settings.log_json());
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let pipelines = Configured::all(settings)?;
+    if settings.check_only() {
+        return Ok(check(settings, &pipelines));
+    }
+    let Some(daemon) = Daemon::start(settings, &pipelines)? else { return Ok(false) };
+    daemon.obey_signals()?;
+    Ok(daemon.join())
+}
+
+/// Only looks whether it would start.
+fn check(settings: &Settings, pipelines: &[Configured]) -> bool {
+    let links = Arc::default();
+    let surroundings = Surroundings { settings, index: None, links: &links };
+    let outcome = compile(pipelines).and_then(|compiled| {
+        eprint!("{}", compiled.warnings);
+        let build = |planned| surroundings.build(planned, &Standing::default()).err();
+        together(compiled.pipelines.iter().filter_map(build).collect())
+    });
+    match outcome {
+        Ok(()) => {
+            println!("Configuration OK");
+            true
+        }
+        Err(refusal) => {
+            eprint!("{}", refusal.report);
+            false
+        }
+    }
+}
+
+/// What a running process can be asked for.
+enum Command {
+    Stop,
+    Reload,
+}
+
+/// A running process: its pipelines, index and APIs.
+pub struct Daemon {
+    settings: Settings,
+    fleet: Fleet,
+    registry: Arc<Registry>,
+    links: Arc<Links>,
+    index: Option<Arc<Index>>,
+    apis: Apis,
+    commands: (Sender<Command>, Receiver<Command>),
+    bell: Receiver<()>,
+    stopping: Arc<AtomicBool>,
+    /// What the files said when they were last taken.
+    written: Vec<u64>,
+    /// Why they were last refused, so that it is not said again and again.
+    refused: Option<Refusal>,
+    /// Held as long as the process uses `path.data`.
+    _lock: FolderLock,
+}
+
+impl Daemon {
+    /// Compiles and starts pipelines; `None` after mistakes, which are said on standard error.
+    pub fn start(settings: &Settings, pipelines: &[Configured]) -> anyhow::Result<Option<Daemon>> {
+        let refuse = |refusal: Refusal| {
+            eprint!("{}", refusal.report);
+            Ok(None)
+        };
+        let compiled = match compile(pipelines) {
+            Ok(compiled) => compiled,
+            Err(refusal) => return refuse(refusal),
+        };
+        eprint!("{}", compiled.warnings);
+        let lock = lock(settings.data())?;
+        let registry = Registry::new();
+        let (bell, heard) = Bell::new();
+        let links: Arc<Links> = Arc::default();
+        let mut daemon = Daemon {
+            fleet: Fleet::new(&registry, &links, bell, settings.data().to_owned()),
+            apis: Apis::new(settings, &registry)?,
+            settings: settings.clone(),
+            registry,
+            links,
+            index: None,
+            commands: unbounded(),
+            bell: heard,
+            stopping: Arc::default(),
+            written: pipelines.iter().map(Configured::written).collect(),
+            refused: None,
+            _lock: lock,
+        };
+        let search = daemon.open_index(&compiled)?;
+        let changes = match daemon.build(&compiled, true) {
+            Ok(changes) => changes,
+            Err(refusal) => return refuse(refusal),
+        };
+        let api = settings.api().map(|address| address.bind()).transpose()?;
+        for change in changes {
+            daemon.fleet.change(change, daemon.index.as_ref())?;
+        }
+        if let Some(bound) = api {
+            daemon.apis.serve_node(bound, &daemon.registry)?;
+        }
+        daemon.serve_search(search)?;
+        Ok(Some(daemon))
+    }
+
+    /// Opens the index with the first pipeline that uses it, and a socket for its API.
+    fn open_index(&mut self, compiled: &Compiled) -> anyhow::Result<Option<Bound>> {
+        if self.apis.search.is_some() || !compiled.pipelines.iter().any(|planned| planned.into_index) {
+            return Ok(None);
+        }
+        let bound = self.settings.search().bind()?;
+        if self.index.is_none() {
+            self.index = Some(Index::open(self.settings.index())?);
+        }
+        Ok(Some(bound))
+    }
+
+    fn serve_search(&mut self, bound: Option<Bound>) -> std::io::Result<()> {
+        match (bound, &self.index) {
+            (Some(bound), Some(index)) => self.apis.serve_search(bound, index, &self.registry),
+            _ => Ok(()),
+        }
+    }
+
+    /// Builds the pipelines that are not as they shall be; with `all`, every one that runs, since
+    /// files that its plugins read may have changed.
+    fn build(&self, compiled: &Compiled, all: bool) -> Result<Vec<Change>, Refusal> {
+        let surroundings = Surroundings { settings: &self.settings, index: self.index.as_ref(), links: &self.links };
+        let (mut changes, mut refusals) = (Vec::new(), Vec::new());
+        for planned in &compiled.pipelines {
+            let (id, hash) = (planned.id().to_owned(), planned.hash);
+            if self.fleet.hash(&id) == Some(hash) && !(all && self.fleet.runs(&id)) {
+                continue;
+            }
+            match surroundings.build(planned, &self.fleet.standing(&id, planned.into_index)) {
+                Ok(blueprint) => changes.push(Change { id, hash, blueprint }),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        together(refusals).map(|()| changes)
+    }
+
+    /// Where the management API listens.
+    pub fn api(&self) -> Option<SocketAddr> {
+        self.apis.api
+    }
+
+    /// Where the search API listens.
+    pub fn search(&self) -> Option<SocketAddr> {
+        self.apis.search
+    }
+
+    /// SIGINT and SIGTERM end the inputs; a second one ends the process at once. SIGHUP reads the
+    /// configuration again. Handlers are installed also where the shell left SIGINT ignored.
+    pub fn obey_signals(&self) -> std::io::Result<()> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let (commands, stopping) = (self.commands.0.clone(), self.stopping.clone());
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                if signal == SIGHUP {
+                    let _ending = commands.send(Command::Reload);
+                } else if stopping.swap(true, Ordering::AcqRel) {
+                    tracing::warn!("a second signal: leaving at once, what is not durable will be read again");
+                    // 128 + signal, as a shell reports a process that a signal ended.
+                    std::process::exit(128 + signal);
+                } else {
+                    tracing::info!("stopping: what was read is delivered first, another signal leaves at once");
+                    let _ending = commands.send(Command::Stop);
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Tells the inputs to end.
+    pub fn stop(&self) {
+        let _ending = self.commands.0.send(Command::Stop);
+    }
+
+    /// Waits until the inputs have ended and everything is durable; returns whether all of it is.
+    /// With `config.reload.automatic` only a stop ends it.
+    pub fn join(mut self) -> bool {
+        let automatic = self.settings.flag("config.reload.automatic");
+        let interval = self.settings.time("config.reload.interval").unwrap_or(Duration::from_secs(3));
+        let mut due = Instant::now() + interval;
+        let mut stopped = false;
+        loop {
+            self.fleet.tend(self.index.as_ref());
+            if self.fleet.over() && (stopped || !automatic) {
+                break;
+            }
+            if !stopped && !automatic && self.fleet.is_drying_up() {
+                stopped = true;
+                self.fleet.stop();
+            }
+            let mut patience = if automatic && !stopped {
+                due.saturating_duration_since(Instant::now())
+            } else {
+                Duration::from_secs(3600)
+            };
+            if self.fleet.is_changing() {
+                patience = patience.min(TEND_INTERVAL);
+            }
+            let commands = self.commands.1.clone();
+            select! {
+                recv(commands) -> command => match command {
+                    Ok(Command::Stop) => {
+                        stopped = true;
+                        self.fleet.stop();
+                    }
+                    Ok(Command::Reload) if !stopped => {
+                        tracing::info!("reading the configuration again");
+                        self.reload(true);
+                    }
+                    Ok(Command::Reload) | Err(_) => {}
+                },
+                recv(self.bell) -> _ => {}
+                default(patience) => {}
+            }
+            if automatic && !stopped && Instant::now() >= due {
+                self.reload(false);
+                due = Instant::now() + interval;
+            }
+        }
+        self.end()
+    }
+
+    fn end(self) -> bool {
+        let clean = self.fleet.clean();
+        if let Some(index) = &self.index {
+            index.close();
+        }
+        self.apis.end();
+        if !clean {
+            tracing::error!("some events are not durable: inputs that can will read them again at the next start");
+        }
+        clean
+    }
+
+    /// Reads the configuration again and goes on by it, if all of it is right. `asked`: also where no
+    /// file has changed, since files that plugins read may have.
+    fn reload(&mut self, asked: bool) {
+        match self.try_reload(asked) {
+            Ok(changed) => {
+                self.refused = None;
+                if !changed.is_empty() {
+                    self.registry.reloads().succeeded();
+                    tracing::info!(pipelines = changed.join(", "), "going on by the new configuration");
+                }
+                for pipeline in self.registry.pipelines().iter().filter(|p| changed.iter().any(|id| **id == *p.id)) {
+                    pipeline.reloads.succeeded();
+                }
+            }
+            Err(refusal) if !asked && self.refused.as_ref() == Some(&refusal) => {}
+            Err(refusal) => {
+                tracing::error!("the new configuration is refused, the running one goes on:\n{}", refusal.report);
+                self.registry.reloads().failed(&refusal.report);
+                let failed = |id: &str| refusal.pipelines.iter().any(|failed| failed == id);
+                for pipeline in self.registry.pipelines().iter().filter(|p| failed(&p.id)) {
+                    pipeline.reloads.failed(&refusal.report);
+                }
+                self.refused = Some(refusal);
+            }
+        }
+    }
+
+    /// The pipelines that were changed, added or removed.
+    fn try_reload(&mut self, asked: bool) -> Result<Vec<String>, Refusal> {
+        let pipelines = Configured::all(&self.settings).map_err(Refusal::plain)?;
+        let written: Vec<u64> = pipelines.iter().map(Configured::written).collect();
+        if !asked && written == self.written {
+            return Ok(Vec::new());
+        }
+        let compiled = compile(&pipelines)?;
+        let search = self.open_index(&compiled).map_err(|error| Refusal::plain(format!("{error:#}")))?;
+        let changes = self.build(&compiled, asked)?;
+        self.check_reloadable(&compiled, &changes)?;
+        if !compiled.warnings.is_empty() {
+            tracing::warn!("about the new configuration:\n{}", compiled.warnings);
+        }
+        let mut changed = Vec::new();
+        let ids: Vec<&str> = compiled.pipelines.iter().map(|planned| planned.id()).collect();
+        for id in self.fleet.ids().into_iter().filter(|id| !ids.contains(&id.as_str())) {
+            self.fleet.remove(&id);
+            changed.push(id);
+        }
+        for change in changes {
+            let id = change.id.clone();
+            if let Err(error) = self.fleet.change(change, self.index.as_ref()) {
+                tracing::error!(pipeline.id = id, "cannot change a pipeline: {error:#}");
+            }
+            changed.push(id);
+        }
+        if let Err(error) = self.serve_search(search) {
+            tracing::error!(%error, "cannot answer searches");
+        }
+        self.written = written;
+        Ok(changed)
+    }
+
+    /// `pipeline.reloadable: false` keeps a pipeline as it is.
+    fn check_reloadable(&self, compiled: &Compiled, changes: &[Change]) -> Result<(), Refusal> {
+        let fixed = compiled.pipelines.iter().filter(|planned| {
+            let id = planned.id();
+            let changes = changes.iter().any(|change| change.id == id) && self.fleet.hash(id) != Some(planned.hash);
+            changes && self.fleet.hash(id).is_some() && !planned.configured.settings.flag("pipeline.reloadable")
+        });
+        let refusal = |planned: &prepare::Planned| Refusal {
+            report: format!("pipeline `{}` has changed, but says `pipeline.reloadable: false`\n", planned.id()),
+            pipelines: vec![planned.id().to_owned()],
+        };
+        together(fixed.map(refusal).collect())
+    }
+}
+
+/// Takes `path.data` for this process alone.
+fn lock(data: &Path) -> anyhow::Result<FolderLock> {
+    std::fs::create_dir_all(data).with_context(|| format!("cannot create path.data {}", data.display()))?;
+    FolderLock::take(&data.join(".lock")).map_err(|error| match error {
+        LockError::InUse { .. } => anyhow!(
+            "cannot use path.data {}: {error}; give this one a folder of its own with --path.data",
+            data.display()
+        ),
+        LockError::Io(_) => anyhow!("cannot lock path.data {}: {error}", data.display()),
+    })
+}
