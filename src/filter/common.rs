@@ -5,7 +5,7 @@
 //! add_field, remove_field, add_tag, remove_tag (Logstash's `filter_matched`).
 
 use crate::diagnostic::{Diagnostic, code};
-use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Template, Value, ruby};
+use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Template, Timestamp, Value, ruby};
 use crate::plugin::{Built, Literal, Options, Setting};
 use std::borrow::Cow;
 
@@ -140,6 +140,24 @@ pub fn set(batch: &mut Batch, event: EventId, field: &FieldRef, value: Value) ->
         _ => true,
     };
     taken && batch.set(event, field, value)
+}
+
+/// An event made of nothing but the time, as Logstash's `Event.new`.
+pub fn new_event(batch: &mut Batch, now: Timestamp) -> EventId {
+    let event = batch.new_event();
+    stamp(batch, event, now);
+    event
+}
+
+/// Gives an event what each has: `@timestamp` and `@version`, unless they are there.
+pub fn stamp(batch: &mut Batch, event: EventId, now: Timestamp) {
+    if batch.get_key(event, FieldId::TIMESTAMP).is_none() {
+        batch.set_key(event, FieldId::TIMESTAMP, Value::Time(now));
+    }
+    if batch.get_key(event, FieldId::VERSION).is_none() {
+        let version = batch.str("1");
+        batch.set_key(event, FieldId::VERSION, version);
+    }
 }
 
 /// Whether an event has a field, as `event.include?`: null counts, except in an array.
@@ -305,7 +323,6 @@ fn add(batch: &mut Batch, event: EventId, field: &FieldRef, value: Value) {
 pub(crate) mod tests {
     use super::*;
     use crate::diagnostic::Place;
-    use crate::event::Timestamp;
     use crate::event::json::{self, Decoded, Parser};
     use crate::filter::{Filter, Run};
     use crate::plugin::{Built, Context};

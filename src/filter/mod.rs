@@ -1,6 +1,8 @@
 //! Change: filters work on a batch's events. One file per filter.
 
 mod address;
+mod age;
+mod alter;
 mod anonymize;
 mod bytes;
 mod cidr;
@@ -10,11 +12,18 @@ mod date;
 mod de_dot;
 mod digest;
 mod drop;
+mod elapsed;
+mod environment;
+mod extractnumbers;
 mod fingerprint;
 mod grok;
 mod json;
+mod json_encode;
+mod metrics;
 mod mutate;
 mod prune;
+mod range;
+mod sleep;
 mod split;
 mod syslog_pri;
 mod throttle;
@@ -28,6 +37,8 @@ use std::time::Duration;
 
 /// Every filter, in alphabetical order. To add one: write its file, add its line here.
 pub static FILTERS: &[&Spec] = &[
+    &age::SPEC,
+    &alter::SPEC,
     &anonymize::SPEC,
     &bytes::SPEC,
     &cidr::SPEC,
@@ -35,11 +46,18 @@ pub static FILTERS: &[&Spec] = &[
     &date::SPEC,
     &de_dot::SPEC,
     &drop::SPEC,
+    &elapsed::SPEC,
+    &environment::SPEC,
+    &extractnumbers::SPEC,
     &fingerprint::SPEC,
     &grok::SPEC,
     &json::SPEC,
+    &json_encode::SPEC,
+    &metrics::SPEC,
     &mutate::SPEC,
     &prune::SPEC,
+    &range::SPEC,
+    &sleep::SPEC,
     &split::SPEC,
     &syslog_pri::SPEC,
     &throttle::SPEC,

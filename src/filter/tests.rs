@@ -37,12 +37,18 @@ fn build(steps: &[Step], catalogue: &Catalogue, context: &Context) -> Result<Vec
     steps.iter().map(node).collect()
 }
 
-fn run(nodes: &mut [Node], batch: &mut Batch, events: &mut Vec<EventId>, now: Timestamp) {
+/// Runs filters over events; the last time, they also let go of what they hold back.
+fn run(nodes: &mut [Node], batch: &mut Batch, events: &mut Vec<EventId>, now: Timestamp, last: bool) {
     for node in nodes {
         match node {
             Node::Filter(filter, common) => {
                 let (mut matched, mut created) = (Vec::new(), Vec::new());
-                filter.run(batch, &mut Run { events, matched: &mut matched, created: &mut created, now });
+                let mut run = Run { events, matched: &mut matched, created: &mut created, now };
+                filter.run(batch, &mut run);
+                if last && filter.flushes() {
+                    run.events = &[];
+                    filter.flush(batch, &mut run, true);
+                }
                 common.apply(batch, &matched);
                 events.retain(|&event| !batch.cancelled(event));
                 events.extend(created);
@@ -53,7 +59,7 @@ fn run(nodes: &mut [Node], batch: &mut Batch, events: &mut Vec<EventId>, now: Ti
                 events.clear();
                 let bodies = branches.iter_mut().map(|(_, nodes)| nodes).chain(std::iter::once(otherwise));
                 for (mut part, nodes) in parts.into_iter().zip(bodies) {
-                    run(nodes, batch, &mut part, now);
+                    run(nodes, batch, &mut part, now, last);
                     events.extend(part);
                 }
             }
@@ -100,9 +106,12 @@ fn through(config: &str, given: &[String], case: &Json, ecs: bool) -> Result<Vec
     let mut out = Vec::new();
     for event in events {
         let mut one = vec![event];
-        run(&mut nodes, &mut batch, &mut one, now);
+        run(&mut nodes, &mut batch, &mut one, now, false);
         out.extend(one);
     }
+    let mut held = Vec::new();
+    run(&mut nodes, &mut batch, &mut held, now, true);
+    out.extend(held);
     let shown = |&event: &EventId| {
         let mut out = Vec::new();
         json::write_event(&batch, event, &mut out);
