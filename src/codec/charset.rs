@@ -2,7 +2,7 @@
 //!
 //! Names are those of Ruby's `Encoding.name_list` as far as the data behind them is known here.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, code};
 use crate::event::{Batch, Span};
 use crate::plugin::{Built, Options};
 use encoding_rs::Encoding;
@@ -32,7 +32,7 @@ impl Charset {
             let note = "it takes UTF-8, UTF-16, UTF-16LE, UTF-16BE, UTF-32, UTF-32LE, UTF-32BE, US-ASCII, \
                         ISO-8859-1 to -16, Windows-1250 to -1258, Windows-874, Windows-31J, CP866, KOI8-R, KOI8-U, \
                         macRoman, macCyrillic, Shift_JIS, EUC-JP, ISO-2022-JP, GBK, GB18030, Big5, EUC-KR";
-            vec![Diagnostic::error("C060", place, format!("unknown charset `{name}`")).note(note)]
+            vec![Diagnostic::error(code::CHOICE, place, format!("unknown charset `{name}`")).note(note)]
         })
     }
 

@@ -26,7 +26,7 @@ mod plain;
 mod rubydebug;
 mod text;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, code};
 use crate::event::{Batch, EventId, Frame};
 use crate::plugin::{Build, Built, Context, Literal, Opt, Options, Spec, Type};
 
@@ -72,7 +72,7 @@ pub fn build(options: &Options, default: &str, context: &Context) -> Built<Codec
     };
     match spec(name).map(|spec| &spec.build) {
         Some(Build::Codec(build)) => build(own, &context),
-        _ => Err(vec![Diagnostic::error("C011", options.place_of("codec"), format!("unknown codec `{name}`"))]),
+        _ => Err(vec![Diagnostic::error(code::PLUGIN, options.place_of("codec"), format!("unknown codec `{name}`"))]),
     }
 }
 

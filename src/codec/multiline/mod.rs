@@ -2,15 +2,19 @@
 //!
 //! `codec => multiline { pattern => "^\s" what => "previous" }`, as Logstash's. Lines are joined
 //! in the input's thread, each stream by itself; what is held never exceeds `max_bytes` and
-//! `max_lines` by more than one line.
+//! `max_lines` by more than one line. Of our own is `stack_traces => ["java", "python"]`, in place
+//! of a pattern or beside one.
+
+mod stack;
 
 use super::charset::Charset;
 use super::text::{TextDecoder, TextEncoder};
 use super::{CHARSET, Codec, DELIMITER, Joiner};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, code};
 use crate::event::FieldId;
 use crate::grok::{self, Grok, Library, Scratch, Set};
 use crate::plugin::{Build, Built, Context, Opt, Options, Spec, Type};
+use stack::{Language, Stacks};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,18 +34,30 @@ pub(super) static SPEC: Spec = Spec {
         Opt::new("max_lines", Type::Number, Some("500"), "An event is complete when it has more lines than this."),
         Opt::new("multiline_tag", Type::String, Some("multiline"), "A tag for events of several lines; \"\" for none."),
         Opt::new("negate", Type::Boolean, Some("false"), "Whether the lines that do not match are meant."),
-        Opt::required("pattern", Type::String, "A regular expression, in which grok patterns may stand."),
+        Opt::new(
+            "pattern",
+            Type::String,
+            None,
+            "A regular expression, in which grok patterns may stand; required without `stack_traces`.",
+        ),
         Opt::new("patterns_dir", Type::Array, Some("[]"), "Folders or files of further grok patterns."),
+        Opt::new(
+            "stack_traces",
+            Type::Array,
+            Some("[]"),
+            "Languages whose stack traces are joined with the line before them: `java`, `python`, `go`, `ruby`, `dotnet`. Not an option of Logstash's.",
+        ),
         Opt::new(
             "streaming_input",
             Type::Boolean,
             Some("false"),
             "Accepted for Logstash's sake: inputs give whole lines.",
         ),
-        Opt::required(
+        Opt::new(
             "what",
             Type::Enum(&["previous", "next"]),
-            "Whether a line that matches belongs to the one before or to the one behind it.",
+            None,
+            "Whether a line that matches belongs to the one before or to the one behind it; required with `pattern`.",
         ),
     ],
     examples: &[],
@@ -52,15 +68,39 @@ const MAX_BYTES: f64 = (10 << 20) as f64;
 const MAX_LINES: f64 = 500.0;
 
 fn build(options: &Options, context: &Context) -> Built<Codec> {
-    let pattern = options.str("pattern").unwrap_or_default();
+    let mut errors = Vec::new();
+    let stacks = languages(options, &mut errors);
+    let needed = ["pattern", "what"].into_iter().filter(|name| !options.has(name));
+    if stacks.is_empty() || options.has("pattern") {
+        errors.extend(needed.map(|name| {
+            Diagnostic::error(code::REQUIRED, options.place, format!("`multiline` needs the setting `{name}`"))
+        }));
+    } else if options.str("what") == Some("next") {
+        let message = "stack traces belong to what is before them: `what => \"next\"` needs a `pattern`";
+        errors.push(Diagnostic::error(code::VALUE, options.place_of("what"), message));
+    }
+    if !stacks.is_empty() && options.str("what") == Some("next") && options.has("pattern") {
+        let message = "stack traces belong to what is before them: they don't go with `what => \"next\"`";
+        errors.push(Diagnostic::error(code::VALUE, options.place_of("what"), message));
+    }
     let set = if context.ecs { Set::Ecs } else { Set::Legacy };
-    let library = Library::with(set, &options.strings("patterns_dir"), "*")
-        .map_err(|error| vec![Diagnostic::error("C062", options.place_of("patterns_dir"), error.to_string())])?;
-    let grok = Grok::compile(pattern, &library, grok::Options::default())
-        .map_err(|error| vec![Diagnostic::error("C061", options.place_of("pattern"), error.to_string())])?;
+    let grok = options.str("pattern").map(|pattern| {
+        let library = Library::with(set, &options.strings("patterns_dir"), "*")
+            .map_err(|error| Diagnostic::error(code::FILE, options.place_of("patterns_dir"), error.to_string()))?;
+        Grok::compile(pattern, &library, grok::Options::default())
+            .map_err(|error| Diagnostic::error(code::PATTERN, options.place_of("pattern"), error.to_string()))
+    });
+    let grok = grok.transpose().unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let tag = options.str("multiline_tag").unwrap_or("multiline");
     let rules = Arc::new(Rules {
         grok,
+        stacks,
         negate: options.bool("negate", false),
         next: options.str("what") == Some("next"),
         charset: Charset::build(options)?,
@@ -80,8 +120,26 @@ fn build(options: &Options, context: &Context) -> Built<Codec> {
     })
 }
 
+/// The languages of `stack_traces`.
+fn languages(options: &Options, errors: &mut Vec<Diagnostic>) -> Vec<Language> {
+    let mut languages = Vec::new();
+    for setting in options.list("stack_traces") {
+        let name = setting.as_str().unwrap_or_default();
+        match Language::parse(name) {
+            Some(language) => languages.push(language),
+            None => errors.push(
+                Diagnostic::error(code::CHOICE, setting.place, format!("unknown language `{name}`"))
+                    .note(format!("it takes: {}", Language::NAMES.join(", "))),
+            ),
+        }
+    }
+    languages
+}
+
 struct Rules {
-    grok: Grok,
+    /// `None` where only stack traces are joined.
+    grok: Option<Grok>,
+    stacks: Vec<Language>,
     negate: bool,
     /// A line that matches belongs to the next one.
     next: bool,
@@ -96,6 +154,7 @@ struct Rules {
 struct Lines {
     rules: Arc<Rules>,
     scratch: Scratch,
+    stacks: Stacks,
     /// Joined by newlines.
     text: Vec<u8>,
     lines: usize,
@@ -105,7 +164,7 @@ struct Lines {
 
 impl Lines {
     fn new(rules: Arc<Rules>) -> Lines {
-        Lines { rules, scratch: Scratch::default(), text: Vec::new(), lines: 0, bytes: 0 }
+        Lines { rules, scratch: Scratch::default(), stacks: Stacks::default(), text: Vec::new(), lines: 0, bytes: 0 }
     }
 
     fn hold(&mut self, line: &str) {
@@ -131,7 +190,9 @@ impl Joiner for Lines {
         let rules = self.rules.clone();
         let line = rules.charset.decode(frame);
         // A line on which the pattern gives up counts as one that does not match.
-        let matches = rules.grok.captures(&line, &mut self.scratch).unwrap_or(false) != rules.negate;
+        let fits = |grok: &Grok, scratch| grok.captures(&line, scratch).unwrap_or(false) != rules.negate;
+        let matches = rules.grok.as_ref().is_some_and(|grok| fits(grok, &mut self.scratch));
+        let matches = self.stacks.belongs(&line, &rules.stacks) || matches;
         if rules.next {
             self.hold(&line);
         }
@@ -215,6 +276,16 @@ mod tests {
             &["-a @multiline_codec_max_bytes_reached", "-b @multiline_codec_max_bytes_reached"],
         );
         check("pattern=^-;what=previous", "", &[]);
+    }
+
+    #[test]
+    fn stack_traces_are_joined() {
+        let check = |config: &str, input: &str, expected: &[&str]| assert_eq!(join(config, input), expected);
+        check("stack_traces=java", "E\n\tat a.b(C:1)\nF\n", &["E\n\tat a.b(C:1) @multiline", "F"]);
+        check("stack_traces=java;pattern=^ ;what=previous", "E\n x\n\tat a\nF\n", &["E\n x\n\tat a @multiline", "F"]);
+        for bad in ["stack_traces=cobol", "pattern=x", "what=next", "stack_traces=go;what=next", ""] {
+            assert!(try_codec("multiline", bad, false).is_err(), "{bad}");
+        }
     }
 
     #[test]
