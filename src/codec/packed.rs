@@ -112,9 +112,10 @@ fn write(batch: &Batch, value: Value, out: &mut Vec<u8>) {
             out.push(0xcf);
             out.extend_from_slice(&n.to_be_bytes());
         }
-        Value::Float(n) => {
+        // MessagePack has no whole numbers beyond 64 bits.
+        Value::Float(_) | Value::Big(_) => {
             out.push(0xcb);
-            out.extend_from_slice(&n.to_be_bytes());
+            out.extend_from_slice(&batch.number(value).unwrap_or(f64::NAN).to_be_bytes());
         }
         Value::Str(span) => write_text(batch.text(span), out),
         Value::Time(at) => {

@@ -99,6 +99,7 @@ impl RubyDebug {
             Value::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
             Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
             Value::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+            Value::Big(digits) => out.extend_from_slice(batch.bytes(digits)),
             Value::Float(n) => write_ruby_float(n, out),
             Value::Str(span) => inspect(batch.text(span), out),
             Value::Time(at) => joda::write_iso8601(at, out),

@@ -95,7 +95,7 @@ fn write_java(batch: &Batch, value: Value, out: &mut Vec<u8>) {
             }
             out.push(b'}');
         }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Float(_) => {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Big(_) | Value::Float(_) => {
             json::write_value(batch, value, out);
         }
     }

@@ -166,6 +166,30 @@ impl Batch {
         }
     }
 
+    /// A whole number of any size, from its decimal digits (at least none, which is 0).
+    pub fn whole(&mut self, negative: bool, digits: &str) -> Value {
+        let digits = digits.trim_start_matches('0');
+        match digits.parse::<u64>() {
+            _ if digits.is_empty() => Value::Int(0),
+            Ok(n) if negative && n <= i64::MIN.unsigned_abs() => Value::Int((n as i64).wrapping_neg()),
+            Ok(n) if !negative => i64::try_from(n).map_or(Value::Uint(n), Value::Int),
+            _ => {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(if negative { b"-" } else { b"" });
+                self.bytes.extend_from_slice(digits.as_bytes());
+                Value::Big(Span::new(start, self.bytes.len()))
+            }
+        }
+    }
+
+    /// A number of any size, rounded to what a float holds.
+    pub fn number(&self, value: Value) -> Option<f64> {
+        match value {
+            Value::Big(digits) => self.text(digits).parse().ok(),
+            _ => value.as_number(),
+        }
+    }
+
     // Names
 
     /// The id of a name that came with the data: process-wide where the table has room,

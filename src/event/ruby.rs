@@ -20,6 +20,7 @@ pub fn write_inspect(batch: &Batch, value: Value, out: &mut Vec<u8>) {
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
         Value::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        Value::Big(digits) => out.extend_from_slice(batch.bytes(digits)),
         Value::Float(n) => write_float(n, out),
         Value::Time(at) => write_iso8601(at, out),
         Value::Str(span) => write_quoted(batch.text(span), out),
@@ -124,48 +125,64 @@ pub fn write_float(n: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{}.{rest}e{sign}{exponent:02}", &digits[..1]).as_bytes());
 }
 
-/// Ruby's strict `Integer(text)`: white space around, a sign, `0x`, `0b`, `0o` or `0` before the
-/// digits, single underscores between them.
-pub fn integer(text: &str) -> Option<Value> {
-    let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
+/// A text as `Integer(text)` reads it: its sign and its decimal digits. White space around it is
+/// left out; `0x`, `0b`, `0o` and `0` give other bases; single underscores separate digits.
+pub fn integer(text: &str) -> Option<(bool, String)> {
+    let text = text.trim_matches(is_space);
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let lower = unsigned.get(..2).map(str::to_ascii_lowercase);
+    let (base, digits) = match lower.as_deref() {
+        Some("0x") => (16, &unsigned[2..]),
+        Some("0b") => (2, &unsigned[2..]),
+        Some("0o") => (8, &unsigned[2..]),
+        Some("0d") => (10, &unsigned[2..]),
+        _ if unsigned.len() > 1 && unsigned.starts_with('0') => (8, unsigned[1..].trim_start_matches('_')),
+        _ => (10, unsigned),
     };
-    let lower = digits.to_ascii_lowercase();
-    let (radix, digits) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (16, &lower[2..]),
-        [b'0', b'b', ..] => (2, &lower[2..]),
-        [b'0', b'o', ..] => (8, &lower[2..]),
-        [b'0', b'd', ..] => (10, &lower[2..]),
-        [b'0', _, ..] => (8, lower[1..].trim_start_matches('_')),
-        _ => (10, &lower[..]),
-    };
-    let fits = digits.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));
-    let n = i128::from_str_radix(&digits.replace('_', ""), radix).ok().filter(|_| fits)?;
-    let n = if negative { -n } else { n };
-    Some(match (i64::try_from(n), u64::try_from(n)) {
-        (Ok(n), _) => Value::Int(n),
-        (_, Ok(n)) => Value::Uint(n),
-        _ => Value::Float(n as f64),
-    })
+    let digits = without_underscores(digits, |c| c.is_digit(base))?;
+    let digits = if base == 10 { digits } else { u128::from_str_radix(&digits, base).ok()?.to_string() };
+    Some((text.starts_with('-'), digits))
 }
 
-/// Ruby's strict `Float(text)`: decimal digits at both sides of a point, single underscores
-/// between digits, an exponent; or a hexadecimal whole number.
+/// A text as `Float(text)` reads it.
 pub fn float(text: &str) -> Option<f64> {
-    let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    let text = text.trim_matches(is_space);
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if unsigned.len() > 1 && unsigned.as_bytes()[1].eq_ignore_ascii_case(&b'x') {
-        return integer(text)?.as_number();
+    if unsigned.starts_with("0x") || unsigned.starts_with("0X") {
+        let (negative, digits) = integer(text)?;
+        let n: f64 = digits.parse().ok()?;
+        return Some(if negative { -n } else { n });
     }
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-    let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-    let number = |part: &str| part.split('_').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
-    let fits = number(exponent) && number(whole) && number(fraction);
-    text.replace('_', "").parse().ok().filter(|_| fits)
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let digits = |text: &str| without_underscores(text, |c| c.is_ascii_digit());
+    let number = match mantissa.split_once('.') {
+        None => digits(mantissa)?,
+        Some(("", fraction)) => format!("0.{}", digits(fraction)?),
+        Some((whole, fraction)) => format!("{}.{}", digits(whole)?, digits(fraction)?),
+    };
+    let exponent = match exponent {
+        None => "0".to_owned(),
+        Some(exponent) => {
+            let sign = if exponent.starts_with('-') { "-" } else { "" };
+            format!("{sign}{}", digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))?)
+        }
+    };
+    let n: f64 = format!("{number}e{exponent}").parse().ok()?;
+    Some(if text.starts_with('-') { -n } else { n })
+}
+
+/// White space to Ruby.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
+}
+
+/// Digits without the single underscores that Ruby allows between them.
+fn without_underscores(text: &str, is_digit: impl Fn(char) -> bool) -> Option<String> {
+    let fits = text.split('_').all(|part| !part.is_empty() && part.chars().all(&is_digit));
+    fits.then(|| text.replace('_', ""))
 }
 
 /// A value as `to_i` reads it: numbers lose their fraction, of a text counts the number that it
@@ -235,6 +252,31 @@ pub fn text_to_f(text: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers() {
+        let check = |text: &str, whole: Option<&str>, fraction: Option<f64>| {
+            let found = integer(text).map(|(negative, digits)| format!("{}{digits}", if negative { "-" } else { "" }));
+            assert_eq!(found.as_deref(), whole, "{text}");
+            assert_eq!(float(text), fraction, "{text}");
+        };
+        check("12", Some("12"), Some(12.0));
+        check(" -1_000 ", Some("-1000"), Some(-1000.0));
+        check("0x1f", Some("31"), Some(31.0));
+        check("0b11", Some("3"), None);
+        check("017", Some("15"), Some(17.0));
+        check("0", Some("0"), Some(0.0));
+        check("09", None, Some(9.0));
+        check("1.5", None, Some(1.5));
+        check(".5", None, Some(0.5));
+        check("1.", None, None);
+        check("1e3", None, Some(1000.0));
+        check("1_0.2_5E-1", None, Some(1.025));
+        check("99999999999999999999999", Some("99999999999999999999999"), Some(1e23));
+        for none in ["", "x", "1__0", "_1", "1_", "+", "inf", "1 2", "1e", "é"] {
+            check(none, None, None);
+        }
+    }
 
     #[test]
     fn floats() {

@@ -146,13 +146,14 @@ fn join(batch: &Batch, value: Value, out: &mut Vec<u8>) {
 }
 
 /// Writes a value as Java's `toString` does.
-fn write_java(batch: &Batch, value: Value, out: &mut Vec<u8>) {
+pub fn write_java(batch: &Batch, value: Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
         Value::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        Value::Big(digits) => out.extend_from_slice(batch.bytes(digits)),
         Value::Float(n) if n.is_finite() => json::write_float(n, out),
         Value::Float(n) if n.is_nan() => out.extend_from_slice(b"NaN"),
         Value::Float(n) => out.extend_from_slice(if n > 0.0 { b"Infinity" } else { b"-Infinity" }),

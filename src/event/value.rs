@@ -70,6 +70,9 @@ pub enum Value {
     Int(i64),
     /// A whole number above `i64::MAX`.
     Uint(u64),
+    /// A whole number outside of both: its digits in the byte arena, as [`super::Batch::whole`]
+    /// makes it.
+    Big(Span),
     /// Any other number.
     Float(f64),
     /// Text: valid UTF-8 in the byte arena.
@@ -83,7 +86,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// A number, rounded to what a float holds.
+    /// A number, rounded to what a float holds; `None` for one that only [`super::Batch::number`]
+    /// can read.
     pub fn as_number(self) -> Option<f64> {
         match self {
             Value::Int(n) => Some(n as f64),

@@ -124,6 +124,28 @@ pub fn render(template: &Template, batch: &mut Batch, event: EventId, scratch: &
     Value::Str(batch.push_bytes(scratch))
 }
 
+/// A setting as a value.
+pub fn literal(batch: &mut Batch, setting: &Setting) -> Value {
+    match &setting.value {
+        Literal::String(text) => batch.str(text),
+        Literal::Number(number, text) => text.parse().map_or(Value::Float(*number), Value::Int),
+        Literal::Array(elements) => {
+            let elements: Vec<_> = elements.iter().map(|element| Entry::element(literal(batch, element))).collect();
+            Value::Array(batch.list(&elements))
+        }
+        Literal::Hash(pairs) => {
+            let mut members: Vec<Entry> = Vec::with_capacity(pairs.len());
+            for (key, value) in pairs {
+                let key = FieldId::intern(key.as_str().unwrap_or_default());
+                let value = literal(batch, value);
+                members.push(Entry::new(key, value));
+            }
+            Value::Object(batch.list(&members))
+        }
+        Literal::Plugin(call) => batch.str(&call.name),
+    }
+}
+
 /// Sets a field as `event.set` does; false where Logstash raises: `@timestamp` takes times only,
 /// `tags` texts only, and a text has no members.
 #[inline]

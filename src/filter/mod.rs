@@ -8,9 +8,11 @@ mod bytes;
 mod cidr;
 mod clone;
 pub mod common;
+mod csv;
 mod date;
 mod de_dot;
 mod digest;
+mod dissect;
 mod drop;
 mod elapsed;
 mod environment;
@@ -19,6 +21,7 @@ mod fingerprint;
 mod grok;
 mod json;
 mod json_encode;
+mod kv;
 mod metrics;
 mod mutate;
 mod prune;
@@ -43,8 +46,10 @@ pub static FILTERS: &[&Spec] = &[
     &bytes::SPEC,
     &cidr::SPEC,
     &clone::SPEC,
+    &csv::SPEC,
     &date::SPEC,
     &de_dot::SPEC,
+    &dissect::SPEC,
     &drop::SPEC,
     &elapsed::SPEC,
     &environment::SPEC,
@@ -53,6 +58,7 @@ pub static FILTERS: &[&Spec] = &[
     &grok::SPEC,
     &json::SPEC,
     &json_encode::SPEC,
+    &kv::SPEC,
     &metrics::SPEC,
     &mutate::SPEC,
     &prune::SPEC,

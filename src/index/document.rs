@@ -30,6 +30,7 @@ impl<'a> Leaf<'a> {
             Value::Bool(value) => Leaf::Boolean(value),
             Value::Int(value) => Leaf::Long(value),
             Value::Uint(value) => Leaf::Double(value as f64),
+            Value::Big(_) => Leaf::Double(batch.number(value)?),
             Value::Float(value) => Leaf::Double(value),
             Value::Str(span) => Leaf::Text(batch.text(span)),
             Value::Time(at) => Leaf::Date(at),

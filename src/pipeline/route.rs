@@ -137,7 +137,7 @@ fn equals(batch: &Batch, value: Value, constant: &Constant) -> bool {
 /// Whether two values are the same in type and content.
 fn same(batch: &Batch, left: Value, right: Value) -> bool {
     match (left, right) {
-        (Value::Str(a), Value::Str(b)) => batch.bytes(a) == batch.bytes(b),
+        (Value::Str(a), Value::Str(b)) | (Value::Big(a), Value::Big(b)) => batch.bytes(a) == batch.bytes(b),
         (Value::Array(a), Value::Array(b)) => {
             let (a, b) = (batch.entries(a), batch.entries(b));
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(batch, a.value, b.value))
@@ -159,6 +159,8 @@ fn compare_constant(batch: &Batch, value: Value, constant: &Constant) -> Result<
         (Value::Float(a), Constant::Int(b)) => a.partial_cmp(&(*b as f64)),
         (Value::Int(a), Constant::Float(b)) => (a as f64).partial_cmp(b),
         (Value::Uint(a), Constant::Float(b)) => (a as f64).partial_cmp(b),
+        (Value::Big(_), Constant::Int(b)) => batch.number(value).and_then(|a| a.partial_cmp(&(*b as f64))),
+        (Value::Big(_), Constant::Float(b)) => batch.number(value).and_then(|a| a.partial_cmp(b)),
         (Value::Float(a), Constant::Float(b)) => a.partial_cmp(b),
         _ => None,
     };
@@ -172,7 +174,7 @@ fn compare(batch: &Batch, left: Value, right: Value) -> Result<Ordering, CondErr
         (Value::Time(a), Value::Time(b)) => Some(a.cmp(&b)),
         _ => match (whole(left), whole(right)) {
             (Some(a), Some(b)) => Some(a.cmp(&b)),
-            _ => left.as_number().zip(right.as_number()).and_then(|(a, b)| a.partial_cmp(&b)),
+            _ => batch.number(left).zip(batch.number(right)).and_then(|(a, b)| a.partial_cmp(&b)),
         },
     };
     ordering.ok_or(CondError::Compare { left: kind(left), right: kind(right) })
@@ -204,7 +206,7 @@ fn kind(value: Value) -> &'static str {
     match value {
         Value::Null => "a missing field",
         Value::Bool(_) => "a truth value",
-        Value::Int(_) | Value::Uint(_) | Value::Float(_) => "a number",
+        Value::Int(_) | Value::Uint(_) | Value::Big(_) | Value::Float(_) => "a number",
         Value::Str(_) => "a text",
         Value::Time(_) => "a time",
         Value::Array(_) => "an array",
@@ -234,6 +236,7 @@ fn print(batch: &Batch, value: Value, out: &mut dyn Write) -> fmt::Result {
         Value::Bool(truth) => write!(out, "{truth}"),
         Value::Int(n) => write!(out, "{n}"),
         Value::Uint(n) => write!(out, "{n}"),
+        Value::Big(digits) => out.write_str(batch.text(digits)),
         Value::Float(n) => write!(out, "{}", FloatText(n)),
         Value::Str(span) => out.write_str(batch.text(span)),
         Value::Time(at) => print_time(at, out),

@@ -66,7 +66,7 @@ impl Writer<'_> {
             Value::Null => matches!(schema, Schema::Null).then_some(Avro::Null),
             Value::Bool(b) => matches!(schema, Schema::Boolean).then_some(Avro::Boolean(b)),
             Value::Int(n) => number(n, schema),
-            Value::Uint(_) => None,
+            Value::Uint(_) | Value::Big(_) => None,
             Value::Float(n) => match schema {
                 Schema::Float => Some(Avro::Float(n as f32)),
                 Schema::Double => Some(Avro::Double(n)),

@@ -56,7 +56,7 @@ impl Zone {
 
     /// The point in time of a local time (seconds since 1970 as if it were UTC). In an overlap
     /// it is the first of the two, in a gap as if the clock had not jumped yet.
-    pub(super) fn lenient(&self, local: i64) -> Option<i64> {
+    pub(crate) fn lenient(&self, local: i64) -> Option<i64> {
         use AmbiguousOffset::{Fold, Gap, Unambiguous};
         match self.ambiguous(local)? {
             Unambiguous { offset } => Some(local - i64::from(offset.seconds())),

@@ -26,6 +26,7 @@ pub fn write_value(batch: &Batch, value: Value, out: &mut Vec<u8>) {
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
         Value::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        Value::Big(digits) => out.extend_from_slice(batch.bytes(digits)),
         Value::Float(n) => write_float(n, out),
         // The text is valid UTF-8; writing works on bytes.
         Value::Str(span) => write_bytes(batch.bytes(span), out),

@@ -67,7 +67,7 @@ fn one(batch: &mut Batch, value: Value, to: To, scratch: &mut Scratch) -> Option
         }
         (To::Boolean, _) => Some(boolean(batch, value)),
         (To::Integer | To::IntegerEu, Value::Bool(yes)) => Some(Value::Int(yes.into())),
-        (To::Integer | To::IntegerEu, Value::Int(_) | Value::Uint(_)) => Some(value),
+        (To::Integer | To::IntegerEu, Value::Int(_) | Value::Uint(_) | Value::Big(_)) => Some(value),
         (To::Integer | To::IntegerEu, Value::Float(n)) => truncated(n),
         (To::Integer | To::IntegerEu, Value::Time(at)) => Some(Value::Int(at.seconds())),
         (To::Integer | To::IntegerEu, Value::Str(span)) => {
@@ -77,6 +77,7 @@ fn one(batch: &mut Batch, value: Value, to: To, scratch: &mut Scratch) -> Option
         (To::Float | To::FloatEu, Value::Float(_)) => Some(value),
         (To::Float | To::FloatEu, Value::Int(n)) => Some(Value::Float(n as f64)),
         (To::Float | To::FloatEu, Value::Uint(n)) => Some(Value::Float(n as f64)),
+        (To::Float | To::FloatEu, Value::Big(_)) => batch.number(value).map(Value::Float),
         (To::Float | To::FloatEu, Value::Time(at)) => {
             Some(Value::Float(at.seconds() as f64 + f64::from(at.subsec_nanos()) / 1e9))
         }

@@ -13,7 +13,7 @@ mod text;
 use super::common::{Name, template};
 use super::{Filter, Run};
 use crate::diagnostic::{Diagnostic, code};
-use crate::event::{Batch, Entry, EventId, Template, Value};
+use crate::event::{Batch, Case, Entry, EventId, Template, Value};
 use crate::plugin::{Build, Built, Context, Example, Opt, Options, Setting, Spec, Type};
 use crate::regexp::Regexp;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ enum Op {
     Replace(Name, Template),
     Convert(Name, convert::To),
     Gsub(Name, Needle, Template),
-    Case(Name, text::Case),
+    Case(Name, Case),
     Strip(Name),
     Split(Name, String),
     Join(Name, String),
@@ -131,8 +131,7 @@ fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
         }
     }
     gsubs(options, &mut ops, &mut wrong);
-    let cases =
-        [("uppercase", text::Case::Upper), ("capitalize", text::Case::Capital), ("lowercase", text::Case::Lower)];
+    let cases = [("uppercase", Case::Upper), ("capitalize", Case::Capital), ("lowercase", Case::Lower)];
     for (name, case) in cases {
         ops.extend(options.list(name).iter().map(|field| Op::Case(plain(field), case)));
     }

@@ -2,18 +2,9 @@
 //! take arrays too change the texts in them.
 
 use super::{Done, Needle, Scratch};
-use crate::event::{Batch, Entry, EventId, FieldRef, List, Span, Template, Value, ruby};
+use crate::event::{Batch, Case, Entry, EventId, FieldRef, List, Span, Template, Value, ruby};
 use crate::filter::common::set;
 use crate::regexp::Regexp;
-
-/// Which letters become capitals.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Case {
-    Upper,
-    /// The first one; the others become small.
-    Capital,
-    Lower,
-}
 
 /// Puts `change(text)` in place of a text or of each text in an array; `None` leaves it as it is.
 /// Where `strict`, an array with anything but texts is an error.
@@ -107,72 +98,7 @@ fn rendered<'a>(
 /// Changes the case of letters, all of Unicode's.
 pub(super) fn case(batch: &mut Batch, event: EventId, field: &FieldRef, case: Case, scratch: &mut Scratch) -> Done {
     let Scratch { text, entries, .. } = scratch;
-    each_text(batch, event, field, entries, false, |batch, span| {
-        if batch.bytes(span).is_ascii() {
-            return Ok(ascii_case(batch, span, case));
-        }
-        text.clear();
-        push_case(batch.text(span), case, text);
-        Ok((text != batch.text(span)).then(|| batch.push_text(text)))
-    })
-}
-
-fn ascii_case(batch: &mut Batch, span: Span, case: Case) -> Option<Span> {
-    let bytes = batch.bytes(span);
-    let (first, rest) = bytes.split_first()?;
-    let same = match case {
-        Case::Upper => !bytes.iter().any(u8::is_ascii_lowercase),
-        Case::Lower => !bytes.iter().any(u8::is_ascii_uppercase),
-        Case::Capital => !first.is_ascii_lowercase() && !rest.iter().any(u8::is_ascii_uppercase),
-    };
-    if same {
-        return None;
-    }
-    let arena = batch.bytes_mut();
-    let start = arena.len();
-    arena.extend_from_within(span.range());
-    let new = &mut arena[start..];
-    match case {
-        Case::Upper => new.make_ascii_uppercase(),
-        Case::Lower => new.make_ascii_lowercase(),
-        Case::Capital => {
-            new.make_ascii_lowercase();
-            new[..1].make_ascii_uppercase();
-        }
-    }
-    Some(Span::new(start, arena.len()))
-}
-
-/// Letter by letter, as Ruby does it: a sigma at the end of a word is no other than elsewhere.
-fn push_case(from: &str, case: Case, out: &mut String) {
-    match case {
-        Case::Upper => out.extend(from.chars().flat_map(char::to_uppercase)),
-        Case::Lower => out.extend(from.chars().flat_map(char::to_lowercase)),
-        Case::Capital => {
-            let mut chars = from.chars();
-            if let Some(first) = chars.next() {
-                push_title(first, out);
-            }
-            out.extend(chars.flat_map(char::to_lowercase));
-        }
-    }
-}
-
-/// The title case of a letter: `Ss` for ß, `ǅ` for ǆ.
-fn push_title(letter: char, out: &mut String) {
-    let title = match letter {
-        '\u{1C4}'..='\u{1C6}' => '\u{1C5}',
-        '\u{1C7}'..='\u{1C9}' => '\u{1C8}',
-        '\u{1CA}'..='\u{1CC}' => '\u{1CB}',
-        '\u{1F1}'..='\u{1F3}' => '\u{1F2}',
-        _ => {
-            let mut upper = letter.to_uppercase();
-            out.extend(upper.next());
-            out.extend(upper.flat_map(char::to_lowercase));
-            return;
-        }
-    };
-    out.push(title);
+    each_text(batch, event, field, entries, false, |batch, span| Ok(case.apply(batch, span, text)))
 }
 
 /// What Ruby's `strip` takes for white space.
