@@ -296,6 +296,8 @@ pub struct Context {
     pub check_only: bool,
     /// The embedded index, where the process has one open.
     pub index: Option<Arc<crate::index::Index>>,
+    /// Where metrics derived from events are entered.
+    pub derived: Arc<crate::metric::Derived>,
     /// The addresses by which pipelines reach each other.
     pub links: Arc<crate::pipeline::Links>,
 }

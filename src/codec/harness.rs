@@ -23,6 +23,7 @@ fn build(name: &str, options: Options, ecs: bool) -> Built<Codec> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        derived: Default::default(),
         links: Default::default(),
     };
     let spec = spec(name).expect("the codec is registered");

@@ -9,7 +9,7 @@ mod apis;
 mod fleet;
 mod prepare;
 
-pub use prepare::Configured;
+pub use prepare::{Configured, derive_defaults};
 
 use crate::index::Index;
 use crate::lock::{FolderLock, LockError};
@@ -54,8 +54,11 @@ pub fn run(settings: &Settings) -> anyhow::Result<bool> {
 
 /// Only looks whether it would start.
 fn check(settings: &Settings, pipelines: &[Configured]) -> bool {
-    let links = Arc::default();
-    let surroundings = Surroundings { settings, index: None, links: &links };
+    let (links, derived) = (Arc::default(), Arc::default());
+    if settings.flag("derive.defaults") {
+        derive_defaults(&derived);
+    }
+    let surroundings = Surroundings { settings, index: None, links: &links, derived: &derived };
     let outcome = compile(pipelines).and_then(|compiled| {
         eprint!("{}", compiled.warnings);
         let build = |planned| surroundings.build(planned, &Standing::default()).err();
@@ -112,6 +115,9 @@ impl Daemon {
         eprint!("{}", compiled.warnings);
         let lock = lock(settings.data())?;
         let registry = Registry::new();
+        if settings.flag("derive.defaults") {
+            derive_defaults(registry.derived());
+        }
         let (bell, heard) = Bell::new();
         let links: Arc<Links> = Arc::default();
         let mut daemon = Daemon {
@@ -166,7 +172,12 @@ impl Daemon {
     /// Builds the pipelines that are not as they shall be; with `all`, every one that runs, since
     /// files that its plugins read may have changed.
     fn build(&self, compiled: &Compiled, all: bool) -> Result<Vec<Change>, Refusal> {
-        let surroundings = Surroundings { settings: &self.settings, index: self.index.as_ref(), links: &self.links };
+        let surroundings = Surroundings {
+            settings: &self.settings,
+            index: self.index.as_ref(),
+            links: &self.links,
+            derived: self.registry.derived(),
+        };
         let (mut changes, mut refusals) = (Vec::new(), Vec::new());
         for planned in &compiled.pipelines {
             let (id, hash) = (planned.id().to_owned(), planned.hash);

@@ -3,10 +3,12 @@
 
 use super::variable;
 use crate::diagnostic::{Diagnostic, Severity, Sources, code, render};
+use crate::filter;
 use crate::index::Index;
 use crate::language::plan::{Plan, Step};
 use crate::language::suggest;
 use crate::language::{self, Language};
+use crate::metric::Derived;
 use crate::pipeline::{Blueprint, Links, Sizes, Standing};
 use crate::plugin::{Call, Catalogue, Context};
 use crate::settings::{self, Settings};
@@ -143,6 +145,8 @@ pub struct Surroundings<'a> {
     pub index: Option<&'a Arc<Index>>,
     /// The addresses of pipelines.
     pub links: &'a Arc<Links>,
+    /// Where metrics derived from events are entered.
+    pub derived: &'a Arc<Derived>,
 }
 
 impl Surroundings<'_> {
@@ -156,6 +160,7 @@ impl Surroundings<'_> {
             data: self.settings.data().to_owned(),
             check_only: self.settings.check_only(),
             index: self.index.cloned(),
+            derived: self.derived.clone(),
             links: self.links.clone(),
         };
         let sizes = Sizes {
@@ -171,6 +176,32 @@ impl Surroundings<'_> {
             pipelines: vec![planned.id().to_owned()],
         })
     }
+}
+
+/// Enters the metrics that are derived from every pipeline's events.
+pub fn derive_defaults(derived: &Arc<Derived>) {
+    let text = include_str!("../../config/derive.conf");
+    let sources = Sources { files: vec![("config/derive.conf".to_owned(), text.to_owned())] };
+    let language = Language { catalogue: &Catalogue::built_in(), support_escapes: false, environment: &|_| None };
+    let plan = language::compile(&sources, &language).plan.expect("BUG: the built-in metrics have a mistake");
+    let context = Context {
+        pipeline: String::new(),
+        id: String::new(),
+        ecs: true,
+        data: Default::default(),
+        check_only: true,
+        index: None,
+        derived: derived.clone(),
+        links: Default::default(),
+    };
+    let mut metrics = Vec::new();
+    for step in &plan.filters {
+        step.each_call(&mut |call| {
+            let metric = filter::derive::metric(&call.options, &context);
+            metrics.push(metric.expect("BUG: a built-in metric has a mistake"));
+        });
+    }
+    derived.set_defaults(metrics);
 }
 
 /// One refusal of several.

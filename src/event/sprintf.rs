@@ -70,8 +70,26 @@ impl Template {
         self.parts.is_empty().then_some(self.text.as_str())
     }
 
+    /// The field, if the text is a reference to one and nothing else.
+    pub fn single_field(&self) -> Option<&FieldRef> {
+        match &self.parts[..] {
+            [Part::Field(field, _)] => Some(field),
+            _ => None,
+        }
+    }
+
     /// Writes the text for an event.
     pub fn render(&self, batch: &Batch, event: EventId, out: &mut Vec<u8>) {
+        self.render_with(batch, event, out, true);
+    }
+
+    /// Writes the text for an event; nothing where a field is that the event lacks.
+    pub fn render_present(&self, batch: &Batch, event: EventId, out: &mut Vec<u8>) {
+        self.render_with(batch, event, out, false);
+    }
+
+    #[inline(always)]
+    fn render_with(&self, batch: &Batch, event: EventId, out: &mut Vec<u8>, missing: bool) {
         if self.parts.is_empty() {
             return out.extend_from_slice(self.text.as_bytes());
         }
@@ -79,6 +97,7 @@ impl Template {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Field(field, written) => match batch.get(event, field) {
+                    None | Some(Value::Null) if !missing => {}
                     None | Some(Value::Null) => {
                         out.extend_from_slice(b"%{");
                         out.extend_from_slice(written.as_bytes());

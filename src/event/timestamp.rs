@@ -11,7 +11,7 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// From seconds since 1970 (negative before) and nanoseconds below 10⁹.
-    pub fn new(seconds: i64, nanos: u32) -> Timestamp {
+    pub const fn new(seconds: i64, nanos: u32) -> Timestamp {
         debug_assert!(nanos < 1_000_000_000);
         Timestamp { seconds: [(seconds >> 32) as u32, seconds as u32], nanos }
     }

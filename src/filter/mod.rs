@@ -11,6 +11,7 @@ pub mod common;
 mod csv;
 mod date;
 mod de_dot;
+pub mod derive;
 mod digest;
 mod dissect;
 mod drop;
@@ -49,6 +50,7 @@ pub static FILTERS: &[&Spec] = &[
     &csv::SPEC,
     &date::SPEC,
     &de_dot::SPEC,
+    &derive::SPEC,
     &dissect::SPEC,
     &drop::SPEC,
     &elapsed::SPEC,

@@ -78,7 +78,7 @@ mod tests {
         stats.streams.insert("app".into(), stream);
         let mut families = Vec::new();
         collect(&stats, &mut families);
-        let text = Format::Text.render(&families);
+        let text = Format::Text.text(&families);
         for line in [
             "logboom_index_epochs_total 3\n",
             "logboom_index_size_bytes{stream=\"app\"} 10\n",

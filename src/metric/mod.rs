@@ -4,7 +4,7 @@
 //! worker alone (derived metrics), and put together when somebody asks. No series without a
 //! limit on their number. This module serves no sockets: `api/node` does.
 
-pub mod derived;
+pub mod derive;
 pub mod exposition;
 pub mod health;
 pub mod histogram;
@@ -14,6 +14,6 @@ pub mod pipeline;
 pub mod process;
 mod registry;
 
-pub use derived::Recorder;
+pub use derive::{Derived, Deriver};
 pub use pipeline::{Counter, Gauge, PipelineStats, PluginStats};
 pub use registry::{Labels, Registry, SERIES_MAX};

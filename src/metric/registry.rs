@@ -1,6 +1,6 @@
 //! Everything that is counted in this process, put together when somebody asks.
 
-use super::derived::{Derived, Recorder};
+use super::derive::Derived;
 use super::exposition::{Family, Kind, Value};
 use super::histogram::Histogram;
 use super::pipeline::{Counter, Gauge, PipelineStats, PluginStats, Reloads};
@@ -89,9 +89,9 @@ impl Registry {
         self.pipelines.read().clone()
     }
 
-    /// Derives metrics from the events of one worker.
-    pub fn recorder(&self) -> Recorder {
-        self.derived.recorder()
+    /// The metrics derived from events.
+    pub fn derived(&self) -> &Arc<Derived> {
+        &self.derived
     }
 
     /// Asks this function too whenever somebody asks.
@@ -148,7 +148,7 @@ impl Registry {
         collect_pipelines(&pipelines, &mut out);
         collect_plugins(&pipelines, &mut out);
         self.collect_reloads(&mut out);
-        self.derived.collect(&mut out);
+        self.derived.collect(now_ms(), &mut out);
         self.collect_named(&mut out);
         self.sources.read().iter().for_each(|source| source(&mut out));
         out
@@ -242,6 +242,10 @@ fn collect_plugins(pipelines: &[Arc<PipelineStats>], out: &mut Vec<Family>) {
     });
 }
 
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
 fn kind(kind: plugin::Kind) -> &'static str {
     match kind {
         plugin::Kind::Input => "input",
@@ -274,7 +278,7 @@ mod tests {
             family.whole(&[], 7);
             out.push(family);
         });
-        let text = Format::Text.render(&registry.gather());
+        let text = Format::Text.text(&registry.gather());
         for line in [
             "logboom_build_info{version=",
             "process_resident_memory_bytes ",
@@ -289,7 +293,7 @@ mod tests {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
         registry.remove_pipeline("main");
-        assert!(!Format::Text.render(&registry.gather()).contains("main"));
+        assert!(!Format::Text.text(&registry.gather()).contains("main"));
     }
 
     #[test]

@@ -308,7 +308,7 @@ impl Pipeline {
             kit: self.kit(flushes),
             pool: self.pool.clone(),
             stats: self.stats.clone(),
-            recorder: self.registry.recorder(),
+            deriver: self.registry.derived().deriver(),
             spare: worker::Spare::default(),
         };
         Ok((command, Thread::spawn(format!("worker-{at}"), &self.bell, move || worker.run())?))

@@ -12,7 +12,7 @@ use crate::event::{Batch, EventId, Timestamp};
 use crate::filter::common::Common;
 use crate::filter::{FLUSH_INTERVAL, Filter, Run};
 use crate::language::plan::Cond;
-use crate::metric::Recorder;
+use crate::metric::Deriver;
 use crate::metric::pipeline::{PipelineStats, PluginStats};
 use crossbeam::channel::{Receiver, RecvError, select};
 use parking_lot::Mutex;
@@ -230,7 +230,8 @@ pub(super) struct Worker {
     pub(super) kit: Kit,
     pub(super) pool: Pool,
     pub(super) stats: Arc<PipelineStats>,
-    pub(super) recorder: Recorder,
+    /// Derives the built-in metrics.
+    pub(super) deriver: Deriver,
     pub(super) spare: Spare,
 }
 
@@ -382,7 +383,7 @@ impl Worker {
             batch.order(&mut events);
         }
         if self.kit.observe {
-            self.recorder.observe(&batch, &events);
+            self.deriver.observe(&batch, &events, now);
         }
         let filtered = events.len() as u64;
         let dead = ledger.dead;

@@ -152,6 +152,12 @@ pub static SETTINGS: &[Def] = &[
     of_pipeline(harmless("dead_letter_queue.max_bytes", Type::Bytes, "1024mb")),
     of_pipeline(harmless("dead_letter_queue.retain.age", Type::Text, "")),
     of_pipeline(harmless("dead_letter_queue.storage_policy", Type::Words(&["drop_newer", "drop_older"]), "drop_newer")),
+    used(
+        "derive.defaults",
+        Type::Boolean,
+        "true",
+        "Whether the metrics of `config/derive.conf` are derived from the events of every pipeline: events by service and level, the share of errors, and a histogram of `duration`.",
+    ),
     harmless("enable-local-plugin-development", Type::Boolean, "false"),
     used(
         "index.epoch.bytes",

@@ -1,7 +1,7 @@
 //! Nothing is allocated per event once memory is warm: a counting allocator watches.
 
 use logboom::codec::{self, Decoder};
-use logboom::event::{Batch, EventId, FieldRef, Frame, Span};
+use logboom::event::{Batch, EventId, FieldRef, Frame, Span, Timestamp};
 use logboom::plugin::{Context, Options};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -56,6 +56,7 @@ fn decoder(name: &str, ecs: bool) -> Box<dyn Decoder> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        derived: Default::default(),
         links: Default::default(),
     };
     codec::build(&Options::default(), name, &context).expect("the codec is built").decoder
@@ -81,7 +82,9 @@ fn check(name: &str, ecs: bool) {
     let (lines, mut decoder) = (lines(), decoder(name, ecs));
     let (mut batch, mut events): (Batch, Vec<EventId>) = Default::default();
     let (level, address) = (FieldRef::of("level"), FieldRef::path(&["metadata", "ip"]));
-    let mut recorder = logboom::metric::Registry::new().recorder();
+    let derived = Default::default();
+    logboom::daemon::derive_defaults(&derived);
+    let mut deriver = derived.deriver();
     let mut round = || {
         batch.recycle();
         events.clear();
@@ -92,7 +95,7 @@ fn check(name: &str, ecs: bool) {
         let is_error = |&&e: &&EventId| batch.get(e, &level).and_then(|v| batch.as_text(v)) == Some("ERROR");
         let errors = events.iter().filter(is_error).count();
         let addresses = events.iter().filter(|&&e| batch.get(e, &address).is_some()).count();
-        recorder.observe(&batch, &events);
+        deriver.observe(&batch, &events, Timestamp::from_millis(0));
         assert!(events.len() >= 500 && (!name.starts_with("json") || errors > 0 && addresses > 0));
     };
     round();

@@ -61,7 +61,11 @@ fn it_starts_stops_and_goes_on() {
     assert!(wait_for(|| count(search, "safevideo", "action:login AND status:failed").filter(|&n| n > 0)).is_some());
     let (status, metrics) = get(first.api, "/metrics").unwrap();
     assert_eq!(status, 200);
-    for name in ["log_events_total{service=\"safevideo-api\"", "log_error_ratio{", "log_duration_seconds_bucket{"] {
+    for name in [
+        "log_events_total{level=\"INFO\",service=\"safevideo-api\"",
+        "log_error_ratio{",
+        "log_duration_seconds_bucket{",
+    ] {
         assert!(metrics.contains(name), "{name} is missing in\n{metrics}");
     }
     let (status, stats) = get(first.api, "/_node/stats/pipelines/safevideo").unwrap();

@@ -145,9 +145,9 @@ async fn health(State(node): State<Arc<Node>>, RawQuery(query): RawQuery) -> Res
 async fn metrics(State(node): State<Arc<Node>>, headers: HeaderMap) -> Response {
     let format = Format::negotiate(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
     // Merging many histograms takes milliseconds: not on a thread that serves sockets.
-    let text = tokio::task::spawn_blocking(move || format.render(&node.registry.gather())).await;
-    match text {
-        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
+    let all = tokio::task::spawn_blocking(move || format.render(&node.registry.gather())).await;
+    match all {
+        Ok(all) => ([(header::CONTENT_TYPE, format.content_type())], all).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn filter(config: &Json, ecs: bool) -> Built<Box<dyn Filter>> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        derived: Default::default(),
         links: Default::default(),
     };
     build(&options, &context)

@@ -1,0 +1,343 @@
+//! Derives metrics from the events that one worker sees.
+//!
+//! Everything here belongs to the worker alone: tables of label values and of series, and for each
+//! series what the present batch brought. Nothing is locked, and nothing is allocated for a series
+//! that was seen before, until the batch is through: then each series that was touched takes its
+//! [`Delta`] under its own lock.
+//!
+//! Label sets are numbers here ([`Source`]). A metric whose family is full counts what it does not
+//! know in one series whose label values are all `other`.
+
+use super::series::{Delta, Series, TRACE_BYTES_MAX};
+use super::source::{Number, Source, UNKNOWN};
+use super::{Derived, Metric, exponential};
+use crate::event::{Batch, EventId, Timestamp, Value};
+use crate::index::Tier;
+use crate::metric::exposition::Kind;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// The value of every label of the series beyond the cap.
+pub const OTHER: &str = "other";
+
+/// Derives for one worker.
+pub struct Deriver {
+    home: Arc<Derived>,
+    sources: Vec<Source>,
+    counting: Vec<Counting>,
+    /// Numbers of the present event's label values, by source.
+    ids: Vec<u32>,
+    /// The home's generation that the tables are of.
+    generation: u64,
+    /// Whether any source or number needs the event's tier.
+    tiers: bool,
+}
+
+/// One metric as its worker counts it.
+struct Counting {
+    metric: Arc<Metric>,
+    /// Label name and source.
+    labels: Vec<(String, usize)>,
+    number: usize,
+    slots: Vec<Slot>,
+    at: FxHashMap<Box<[u32]>, u32>,
+    key: Vec<u32>,
+    last: u32,
+    other: Option<u32>,
+    /// The family admits no further series, and `at` knows all that it has.
+    full: bool,
+    dirty: Vec<u32>,
+    overflow: u64,
+    ignored: u64,
+    late: u64,
+}
+
+struct Slot {
+    series: Arc<Series>,
+    delta: Delta,
+    dirty: bool,
+    /// The event with the greatest value: the exemplar.
+    best: (f64, EventId),
+}
+
+impl Deriver {
+    /// For metrics of `home`, which are derived in one pass.
+    pub fn new(home: Arc<Derived>, metrics: &[Arc<Metric>]) -> Deriver {
+        let mut sources: Vec<Source> = Vec::new();
+        let counting = metrics.iter().map(|metric| {
+            let labels = metric.labels.iter().map(|(name, text, written)| {
+                let known = sources.iter().position(|source| source.written == *written);
+                let at = known.unwrap_or_else(|| {
+                    sources.push(Source::new(text.clone(), written));
+                    sources.len() - 1
+                });
+                (name.clone(), at)
+            });
+            Counting::new(metric.clone(), labels.collect())
+        });
+        let counting: Vec<Counting> = counting.collect();
+        let tiers = metrics.iter().any(|metric| metric.needs_tier());
+        let generation = home.generation();
+        Deriver { ids: vec![0; sources.len()], home, sources, counting, generation, tiers }
+    }
+
+    /// The same for another worker.
+    pub fn fork(&self) -> Deriver {
+        Deriver {
+            home: self.home.clone(),
+            sources: self.sources.iter().map(Source::fork).collect(),
+            counting: self.counting.iter().map(|c| Counting::new(c.metric.clone(), c.labels.clone())).collect(),
+            ids: vec![0; self.sources.len()],
+            generation: self.generation,
+            tiers: self.tiers,
+        }
+    }
+
+    /// Counts events. `now` is the time of the batch.
+    pub fn observe(&mut self, batch: &Batch, events: &[EventId], now: Timestamp) {
+        if self.counting.is_empty() || events.is_empty() {
+            return;
+        }
+        let generation = self.home.generation();
+        if generation != self.generation {
+            // Series have expired: what is still alive comes back with its next event.
+            self.sources.iter_mut().for_each(Source::clear);
+            self.counting.iter_mut().for_each(Counting::clear);
+            self.generation = generation;
+        }
+        let now_ms = now.millis();
+        for &event in events {
+            let tier = if self.tiers { Tier::of_event(batch, event) } else { Tier::Info };
+            for (id, source) in self.ids.iter_mut().zip(&mut self.sources) {
+                *id = source.id(batch, event, tier);
+            }
+            for counting in &mut self.counting {
+                counting.event(batch, event, tier, now_ms, &self.ids, &mut self.sources, &self.home);
+            }
+        }
+        self.end(batch, now_ms);
+    }
+
+    /// Gives each series that was touched what the batch brought.
+    fn end(&mut self, batch: &Batch, now_ms: i64) {
+        for counting in &mut self.counting {
+            let metric = &counting.metric;
+            for at in counting.dirty.drain(..) {
+                let slot = &mut counting.slots[at as usize];
+                let trace = metric.trace(batch, slot.best.1).filter(|trace| trace.len() <= TRACE_BYTES_MAX);
+                let exemplar = trace.map(|trace| {
+                    let at = batch.timestamp(slot.best.1).map_or(now_ms, Timestamp::millis);
+                    (trace, slot.best.0, at)
+                });
+                slot.series.add(&slot.delta, exemplar, now_ms);
+                slot.delta.clear();
+                slot.dirty = false;
+            }
+            let family = &metric.family;
+            for (counter, count) in [
+                (&family.overflow, &mut counting.overflow),
+                (&family.ignored, &mut counting.ignored),
+                (&family.late, &mut counting.late),
+            ] {
+                if *count > 0 {
+                    counter.add(std::mem::take(count));
+                }
+            }
+        }
+    }
+}
+
+impl Counting {
+    fn new(metric: Arc<Metric>, labels: Vec<(String, usize)>) -> Counting {
+        Counting {
+            metric,
+            labels,
+            number: 0,
+            slots: Vec::new(),
+            at: FxHashMap::default(),
+            key: Vec::new(),
+            last: UNKNOWN,
+            other: None,
+            full: false,
+            dirty: Vec::new(),
+            overflow: 0,
+            ignored: 0,
+            late: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        debug_assert!(self.dirty.is_empty(), "BUG: cleared within a batch");
+        self.slots.clear();
+        self.at.clear();
+        self.key.clear();
+        (self.last, self.other, self.full) = (UNKNOWN, None, false);
+    }
+
+    #[inline]
+    #[allow(clippy::too_many_arguments)]
+    fn event(
+        &mut self,
+        batch: &Batch,
+        event: EventId,
+        tier: Tier,
+        now_ms: i64,
+        ids: &[u32],
+        sources: &mut [Source],
+        home: &Derived,
+    ) {
+        let Some(value) = self.value(batch, event, tier, now_ms) else { return };
+        let at = self.slot(ids, sources, home, now_ms);
+        let slot = &mut self.slots[at as usize];
+        if !slot.dirty {
+            slot.dirty = true;
+            slot.best = (value, event);
+            self.dirty.push(at);
+        } else if value > slot.best.0 {
+            slot.best = (value, event);
+        }
+        let (metric, delta) = (&*self.metric, &mut slot.delta);
+        delta.events += 1;
+        match metric.family.kind {
+            Kind::Histogram => {
+                delta.sum += value;
+                if let Some(bucket) = delta.classic.get_mut(metric.bucket(value)) {
+                    *bucket += 1;
+                }
+                if metric.family.native {
+                    if value > exponential::ZERO_THRESHOLD {
+                        delta.positive.push(exponential::index(value));
+                    } else if value < -exponential::ZERO_THRESHOLD {
+                        delta.negative.push(exponential::index(-value));
+                    } else {
+                        delta.zero += 1;
+                    }
+                }
+            }
+            Kind::Gauge if metric.family.over_ms.is_none() => {
+                let at_ms = batch.timestamp(event).map_or(now_ms, Timestamp::millis);
+                if at_ms >= delta.at_ms {
+                    (delta.sum, delta.at_ms) = (value, at_ms);
+                    slot.best = (value, event);
+                }
+            }
+            _ => delta.sum += value,
+        }
+    }
+
+    /// What an event is worth; `None` where it does not count.
+    #[inline]
+    fn value(&mut self, batch: &Batch, event: EventId, tier: Tier, now_ms: i64) -> Option<f64> {
+        let metric = &*self.metric;
+        let value = metric.number.read(batch, event, tier, &mut self.number)? * metric.scale;
+        if !value.is_finite() || (metric.family.kind == Kind::Counter && value < 0.0) {
+            self.ignored += 1;
+            return None;
+        }
+        if let Some(age_ms) = metric.max_age_ms
+            && batch.timestamp(event).is_some_and(|at| at.millis() < now_ms - age_ms)
+        {
+            self.late += 1;
+            return None;
+        }
+        Some(value)
+    }
+
+    /// The slot of the present event's label values.
+    #[inline]
+    fn slot(&mut self, ids: &[u32], sources: &mut [Source], home: &Derived, now_ms: i64) -> u32 {
+        let same = self.last != UNKNOWN
+            && self.key.len() == self.labels.len()
+            && self.labels.iter().zip(&self.key).all(|((_, at), id)| ids[*at] == *id);
+        if same {
+            return self.last;
+        }
+        self.key.clear();
+        self.key.extend(self.labels.iter().map(|(_, at)| ids[*at]));
+        self.last = match self.at.get(&*self.key) {
+            Some(&at) => at,
+            None => self.new_slot(sources, home, now_ms),
+        };
+        if self.other == Some(self.last) {
+            self.overflow += 1;
+            // Each of them is to be counted as one too many.
+            let other = self.last;
+            self.last = UNKNOWN;
+            return other;
+        }
+        self.last
+    }
+
+    #[cold]
+    fn new_slot(&mut self, sources: &mut [Source], home: &Derived, now_ms: i64) -> u32 {
+        if self.full || self.key.contains(&UNKNOWN) {
+            return self.other_slot(home, now_ms);
+        }
+        let labels = self.labels.iter().zip(&self.key);
+        let pairs: Vec<(&str, &str)> =
+            labels.map(|((name, at), &id)| (name.as_str(), sources[*at].value(id))).collect();
+        if let Some(series) = home.series(&self.metric.family, &pairs, now_ms) {
+            let key = self.key.clone();
+            return self.add(&key, series);
+        }
+        // From now on nobody needs to ask: who has a series is known until one of them expires.
+        self.full = true;
+        for series in home.live(&self.metric.family) {
+            let key: Vec<u32> =
+                self.labels.iter().map(|(name, at)| sources[*at].intern(series.labels.get(name))).collect();
+            // Another pipeline may give the family's series other labels.
+            let own = self.labels.iter().filter(|(name, _)| series.labels.has(name)).count() + 1;
+            if own == series.labels.len() && !self.at.contains_key(&*key) {
+                self.add(&key, series);
+            }
+        }
+        self.other_slot(home, now_ms)
+    }
+
+    fn other_slot(&mut self, home: &Derived, now_ms: i64) -> u32 {
+        if let Some(at) = self.other {
+            return at;
+        }
+        let pairs: Vec<(&str, &str)> = self.labels.iter().map(|(name, _)| (name.as_str(), OTHER)).collect();
+        let series = home.other(&self.metric.family, &pairs, now_ms);
+        let at = self.push(series);
+        self.other = Some(at);
+        at
+    }
+
+    fn add(&mut self, key: &[u32], series: Arc<Series>) -> u32 {
+        let at = self.push(series);
+        self.at.insert(key.into(), at);
+        at
+    }
+
+    fn push(&mut self, series: Arc<Series>) -> u32 {
+        let mut delta = Delta { at_ms: i64::MIN, ..Delta::default() };
+        if !self.metric.family.bounds.is_empty() {
+            delta.classic = vec![0; self.metric.family.bounds.len() + 1];
+        }
+        self.slots.push(Slot { series, delta, dirty: false, best: (0.0, 0) });
+        self.slots.len() as u32 - 1
+    }
+}
+
+impl Metric {
+    fn needs_tier(&self) -> bool {
+        matches!(self.number, Number::Error)
+            || self.labels.iter().any(|(_, text, _)| matches!(text, super::source::Text::Level))
+    }
+
+    /// Which classic bucket a value falls into.
+    #[inline]
+    fn bucket(&self, value: f64) -> usize {
+        self.family.bounds.iter().position(|&bound| value <= bound).unwrap_or(self.family.bounds.len())
+    }
+
+    /// The trace of an event.
+    fn trace<'a>(&self, batch: &'a Batch, event: EventId) -> Option<&'a str> {
+        self.traces.iter().find_map(|field| match batch.get(event, field) {
+            Some(Value::Str(span)) if !span.is_empty() => Some(batch.text(span)),
+            _ => None,
+        })
+    }
+}

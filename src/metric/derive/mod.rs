@@ -1,0 +1,323 @@
+//! Metrics derived from events: what `filter { derive { } }` and the built-in set count.
+//!
+//! ```text
+//!  worker: Deriver (tables and deltas of its own, no lock, no allocation per event)
+//!     │  at the end of each batch, once for each series that it touched
+//!     ▼
+//!  Series: a value under a lock of its own ──► collect: /metrics, the window, remote write
+//! ```
+//!
+//! **What counts when.** An event counts once, when it passes, whatever its `@timestamp` says:
+//! late and replayed events are counted now, so that sums over all time agree with the events. Who
+//! does not want old events (the first reading of old files) sets `max_age`: what is older is left
+//! out and counted in `logboom_derive_late_total`. A value that is no number counts nothing; one
+//! that is NaN or infinite, or negative for a counter, is left out and counted in
+//! `logboom_derive_ignored_total`.
+//!
+//! **Limits.** A family has at most `max_series` series; events beyond it share one series whose
+//! label values are all `other` and are counted in `logboom_derive_overflow_total`. A series that
+//! nothing was added to for `expire` seconds is gone, with a staleness marker in the window; if it
+//! comes back it begins at 0. A worker that ends leaves its counts behind.
+
+mod deriver;
+pub mod exponential;
+mod series;
+mod source;
+
+pub use deriver::{Deriver, OTHER};
+pub use series::{Cumulative, Delta, Exemplar, Histogram, Series, State};
+pub use source::{ERROR, LEVEL, Number, SERVICE, Text};
+
+use super::exposition::{self, Kind, Value};
+use super::pipeline::Counter;
+use crate::event::FieldRef;
+use crate::series::{Labels, METRIC_NAME};
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+/// The bounds of classic buckets where none are given, in seconds: those of Prometheus' clients,
+/// and three beyond for jobs that take longer than a request.
+pub const BOUNDS: [f64; 15] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// Classic buckets that a metric may have.
+pub const BOUNDS_MAX: usize = 200;
+/// `max_series` where it is not given.
+pub const SERIES_MAX: usize = 1_000;
+/// `expire` where it is not given: a day.
+pub const EXPIRE_SECONDS: f64 = 86_400.0;
+
+/// Series of one name, whatever pipelines they come from.
+pub struct Family {
+    /// The name as configured.
+    pub name: String,
+    /// One sentence.
+    pub help: String,
+    /// What its values mean.
+    pub kind: Kind,
+    /// Bounds of classic buckets; none where there are only native ones.
+    pub bounds: Vec<f64>,
+    /// Whether it has native buckets.
+    pub native: bool,
+    /// A gauge that is the mean over this time.
+    pub over_ms: Option<i64>,
+    max_series: AtomicUsize,
+    expire_ms: AtomicI64,
+    /// Events that share the series `other`.
+    pub overflow: Counter,
+    /// Values left out.
+    pub ignored: Counter,
+    /// Events left out because of their age.
+    pub late: Counter,
+}
+
+/// What a metric is to be.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// One sentence.
+    pub help: String,
+    /// What its values mean.
+    pub kind: Kind,
+    /// Names of labels, sources of their values, and these as written.
+    pub labels: Vec<(String, Text, String)>,
+    /// Where its values come from.
+    pub number: Number,
+    /// What values are multiplied by.
+    pub scale: f64,
+    /// Bounds of classic buckets.
+    pub bounds: Vec<f64>,
+    /// Whether it has native buckets.
+    pub native: bool,
+    /// A gauge that is the mean over this time.
+    pub over_ms: Option<i64>,
+    /// Series that it may have.
+    pub max_series: usize,
+    /// How long a series stays that nothing is added to; `None` for ever.
+    pub expire_ms: Option<i64>,
+    /// Older events are left out.
+    pub max_age_ms: Option<i64>,
+    /// Fields that may hold the trace id, in order of preference.
+    pub traces: Vec<FieldRef>,
+}
+
+/// A definition with its family.
+pub struct Metric {
+    pub(super) family: Arc<Family>,
+    labels: Vec<(String, Text, String)>,
+    number: Number,
+    scale: f64,
+    max_age_ms: Option<i64>,
+    traces: Vec<FieldRef>,
+}
+
+/// Everything that is derived in this process.
+#[derive(Default)]
+pub struct Derived {
+    families: RwLock<BTreeMap<String, Arc<Family>>>,
+    /// Series by family; the labels hold the family's name.
+    live: Mutex<BTreeMap<String, FxHashMap<Labels, Arc<Series>>>>,
+    /// Grows whenever series are gone, so that workers look again.
+    generation: AtomicU64,
+    /// The built-in set.
+    defaults: RwLock<Vec<Arc<Metric>>>,
+}
+
+impl Derived {
+    /// Enters a metric; says why it can't be.
+    pub fn register(&self, definition: Definition) -> Result<Arc<Metric>, String> {
+        let mut families = self.families.write();
+        let family = match families.get(&definition.name) {
+            Some(family) => {
+                family.agrees(&definition)?;
+                family.max_series.fetch_max(definition.max_series, Ordering::Relaxed);
+                family.expire_ms.fetch_max(definition.expire_ms.unwrap_or(i64::MAX), Ordering::Relaxed);
+                family.clone()
+            }
+            None => {
+                if let Some(other) = families.values().find(|family| family.clashes(&definition)) {
+                    return Err(format!(
+                        "the series of {} `{}` and of {} `{}` would have one name",
+                        definition.kind.name(),
+                        definition.name,
+                        other.kind.name(),
+                        other.name
+                    ));
+                }
+                let family = Arc::new(Family::new(&definition));
+                families.insert(definition.name.clone(), family.clone());
+                family
+            }
+        };
+        let Definition { labels, number, scale, max_age_ms, traces, .. } = definition;
+        Ok(Arc::new(Metric { family, labels, number, scale, max_age_ms, traces }))
+    }
+
+    /// Sets what is derived from the events of every pipeline, behind its filters.
+    pub fn set_defaults(&self, metrics: Vec<Arc<Metric>>) {
+        *self.defaults.write() = metrics;
+    }
+
+    /// Derives the built-in set for one more worker.
+    pub fn deriver(self: &Arc<Self>) -> Deriver {
+        Deriver::new(self.clone(), &self.defaults.read())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The series of a family with these labels; `None` where the family is full.
+    fn series(&self, family: &Arc<Family>, labels: &[(&str, &str)], now_ms: i64) -> Option<Arc<Series>> {
+        let labels = family.labels(labels);
+        let mut live = self.live.lock();
+        let series = live.entry(family.name.clone()).or_default();
+        if let Some(known) = series.get(&labels) {
+            return Some(known.clone());
+        }
+        // The series `other` comes on top.
+        if series.len() >= family.max_series.load(Ordering::Relaxed) && labels.len() > 1 {
+            return None;
+        }
+        let new = Arc::new(Series::new(family.clone(), labels.clone(), now_ms));
+        series.insert(labels, new.clone());
+        Some(new)
+    }
+
+    /// The series for what is beyond the cap.
+    fn other(&self, family: &Arc<Family>, labels: &[(&str, &str)], now_ms: i64) -> Arc<Series> {
+        let labels = family.labels(labels);
+        let mut live = self.live.lock();
+        let series = live.entry(family.name.clone()).or_default();
+        let new = || Arc::new(Series::new(family.clone(), labels.clone(), now_ms));
+        series.entry(labels.clone()).or_insert_with(new).clone()
+    }
+
+    /// The series that a family has now.
+    fn live(&self, family: &Family) -> Vec<Arc<Series>> {
+        self.live.lock().get(&family.name).map_or_else(Vec::new, |series| series.values().cloned().collect())
+    }
+
+    /// Drops the series that nothing was added to for their family's `expire`.
+    pub fn expire(&self, now_ms: i64) {
+        let mut gone = 0;
+        for series in self.live.lock().values_mut() {
+            let before = series.len();
+            series.retain(|_, series| {
+                let expire_ms = series.family.expire_ms.load(Ordering::Relaxed);
+                series.read(|state| state.updated_ms) > now_ms.saturating_sub(expire_ms)
+            });
+            gone += before - series.len();
+        }
+        if gone > 0 {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Appends all families with their series.
+    pub fn collect(&self, now_ms: i64, out: &mut Vec<exposition::Family>) {
+        let families: Vec<Arc<Family>> = self.families.read().values().cloned().collect();
+        for family in &families {
+            let mut shown = exposition::Family::of(family.kind, family.name.clone(), family.help.clone());
+            let mut series = self.live(family);
+            series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+            shown.samples.extend(series.iter().filter_map(|series| series.sample(now_ms)));
+            out.push(shown);
+        }
+        collect_limits(&families, out);
+    }
+}
+
+/// What limits cost, by metric.
+fn collect_limits(families: &[Arc<Family>], out: &mut Vec<exposition::Family>) {
+    let mut counter = |name, help, get: fn(&Family) -> &Counter| {
+        let mut shown = exposition::Family::new(Kind::Counter, name, help);
+        for family in families.iter().filter(|family| get(family).get() > 0) {
+            shown.whole(&[("metric", &family.name)], get(family).get());
+        }
+        out.push(shown);
+    };
+    counter("logboom_derive_overflow", "Events counted as `other`, since their metric has its most series.", |f| {
+        &f.overflow
+    });
+    counter("logboom_derive_ignored", "Values of derived metrics left out: NaN, infinite, or negative.", |f| {
+        &f.ignored
+    });
+    counter("logboom_derive_late", "Events left out of derived metrics since they are older than `max_age`.", |f| {
+        &f.late
+    });
+}
+
+impl Family {
+    fn new(definition: &Definition) -> Family {
+        Family {
+            name: definition.name.clone(),
+            help: definition.help.clone(),
+            kind: definition.kind,
+            bounds: definition.bounds.clone(),
+            native: definition.native,
+            over_ms: definition.over_ms,
+            max_series: AtomicUsize::new(definition.max_series),
+            expire_ms: AtomicI64::new(definition.expire_ms.unwrap_or(i64::MAX)),
+            overflow: Counter::default(),
+            ignored: Counter::default(),
+            late: Counter::default(),
+        }
+    }
+
+    /// Whether a definition of the same name is of the same kind.
+    fn agrees(&self, definition: &Definition) -> Result<(), String> {
+        let (name, kind) = (&self.name, self.kind.name());
+        if self.kind != definition.kind {
+            return Err(format!("`{name}` is a {kind} elsewhere, here a {}", definition.kind.name()));
+        }
+        if self.over_ms != definition.over_ms {
+            return Err(format!("`{name}` has another `over` elsewhere"));
+        }
+        if self.bounds != definition.bounds || self.native != definition.native {
+            return Err(format!("`{name}` has other buckets elsewhere"));
+        }
+        Ok(())
+    }
+
+    /// Whether a metric of another name would give series of the same name.
+    fn clashes(&self, definition: &Definition) -> bool {
+        let names = |name: &str, kind| match kind {
+            Kind::Histogram => ["", "_bucket", "_count", "_sum"].iter().map(|end| format!("{name}{end}")).collect(),
+            _ => vec![name.to_owned()],
+        };
+        let (ours, theirs) = (names(&self.name, self.kind), names(&definition.name, definition.kind));
+        ours.iter().any(|name| theirs.contains(name))
+    }
+
+    fn labels(&self, labels: &[(&str, &str)]) -> Labels {
+        Labels::new(labels.iter().copied().chain(std::iter::once((METRIC_NAME, self.name.as_str()))))
+    }
+}
+
+impl Series {
+    /// As it is shown now; `None` for a mean without values.
+    fn sample(&self, now_ms: i64) -> Option<exposition::Sample> {
+        let (value, exemplars) = self.read(|state| {
+            let value = match &state.value {
+                Cumulative::Counter(sum) => Value::Number(*sum),
+                Cumulative::Gauge(value, _) => Value::Number(*value),
+                Cumulative::Mean(window) => Value::Number(window.mean(now_ms)?),
+                Cumulative::Histogram(histogram) => Value::Histogram(Box::new(exposition::Distribution {
+                    classic: histogram.classic(&self.family.bounds),
+                    native: histogram.native.as_ref().map(|native| native.native(histogram.sum)),
+                })),
+            };
+            let exemplars = state.exemplars.iter().filter(|e| !e.trace.is_empty()).cloned().collect();
+            Some((value, exemplars))
+        })?;
+        let labels = self.labels.iter().filter(|(name, _)| *name != METRIC_NAME);
+        let labels = labels.map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect();
+        Some(exposition::Sample { labels, value, created_ms: Some(self.created_ms), exemplars })
+    }
+}
+
+#[cfg(test)]
+mod tests;
