@@ -2,7 +2,7 @@
 //! whatever keeps them. The metric half of the house speaks in these: the window, PromQL, rules,
 //! remote write and the HTTP API.
 //!
-//! No I/O, no clock, no tokio here.
+//! No clock and no tokio here; I/O in the log of [`window`] alone.
 
 mod bounds;
 mod histogram;
@@ -11,6 +11,7 @@ mod matcher;
 pub mod notation;
 mod reconcile;
 mod sample;
+pub mod window;
 
 pub use bounds::{CUSTOM_SCHEMA, SCHEMA_MAX, SCHEMA_MIN, bucket_index, upper_bound};
 pub use histogram::{Bucket, HistogramError, NativeHistogram, ResetHint, is_custom, is_exponential};

@@ -1,0 +1,147 @@
+//! The two windows as one: hours of everything, weeks of what rules recorded and SLOs count.
+
+use super::{Settings, Stats, Window, Written};
+use crate::series::{Labels, Matcher, Queryable, SelectError, Series};
+use parking_lot::RwLock;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How the store is to be.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// How long the samples of all series stay.
+    pub retention_ms: i64,
+    /// How long those of recording rules and of the counters that SLOs need stay.
+    pub long_retention_ms: i64,
+    /// Series at the most, in each of both.
+    pub series_max: usize,
+}
+
+impl Default for StoreSettings {
+    /// Two hours, 35 days, 500,000 series.
+    fn default() -> StoreSettings {
+        StoreSettings { retention_ms: 7_200_000, long_retention_ms: 35 * 86_400_000, series_max: 500_000 }
+    }
+}
+
+/// All series that this process keeps.
+pub struct Store {
+    short: Window,
+    long: Window,
+    /// Metrics whose samples stay long.
+    kept: RwLock<Arc<HashSet<String>>>,
+}
+
+impl Store {
+    /// Opens both windows below a folder; without one they are kept in memory alone.
+    pub fn open(folder: Option<&Path>, settings: &StoreSettings) -> std::io::Result<Store> {
+        let open = |name: &str, retention_ms| {
+            let path = folder.map(|folder| folder.join(name));
+            Window::open(Settings { path, retention_ms, series_max: settings.series_max })
+        };
+        Ok(Store {
+            short: open("window", settings.retention_ms)?,
+            long: open("recorded", settings.long_retention_ms)?,
+            kept: RwLock::default(),
+        })
+    }
+
+    /// Says which metrics stay as long as the results of recording rules (what SLOs count).
+    pub fn keep_long(&self, metrics: impl IntoIterator<Item = String>) {
+        *self.kept.write() = Arc::new(metrics.into_iter().collect());
+    }
+
+    /// Writes all series of a source, see [`Window::write`].
+    pub fn write(&self, source: &str, at_ms: i64, interval_ms: i64, samples: &[Written]) {
+        self.short.write(source, at_ms, interval_ms, samples);
+        let kept = self.kept.read().clone();
+        if !kept.is_empty() {
+            let long: Vec<Written> =
+                samples.iter().filter(|s| kept.contains(s.labels.metric_name())).cloned().collect();
+            self.long.write(source, at_ms, interval_ms, &long);
+        }
+    }
+
+    /// Writes what a group of rules recorded: all of its series at once; it stays long. Series that
+    /// the group recorded the last time and not now end.
+    pub fn record(&self, group: &str, at_ms: i64, interval_ms: i64, samples: &[Written]) {
+        self.long.write(group, at_ms, interval_ms, samples);
+    }
+
+    /// Hours of everything.
+    pub fn short(&self) -> &Window {
+        &self.short
+    }
+
+    /// Weeks of what was recorded.
+    pub fn long(&self) -> &Window {
+        &self.long
+    }
+
+    /// How far back the series of a metric reach at the most, in milliseconds.
+    pub fn retention_ms(&self, recorded: bool) -> i64 {
+        if recorded { self.long.retention_ms() } else { self.short.retention_ms() }
+    }
+
+    /// Makes what was written safe against a power cut.
+    pub fn sync(&self) {
+        self.short.sync();
+        self.long.sync();
+    }
+
+    /// The label sets of the series that all matchers match and that have samples in this time.
+    pub fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<Labels> {
+        let mut all = self.short.labels(matchers, start_ms, end_ms);
+        let more = self.long.labels(matchers, start_ms, end_ms);
+        if !more.is_empty() {
+            let known: HashSet<Labels> = all.iter().cloned().collect();
+            all.extend(more.into_iter().filter(|labels| !known.contains(labels)));
+        }
+        all
+    }
+
+    /// All names of labels.
+    pub fn label_names(&self) -> BTreeSet<String> {
+        let mut names = self.short.label_names();
+        names.append(&mut self.long.label_names());
+        names
+    }
+
+    /// All values of a label.
+    pub fn label_values(&self, name: &str) -> BTreeSet<String> {
+        let mut values = self.short.label_values(name);
+        values.append(&mut self.long.label_values(name));
+        values
+    }
+
+    /// What both hold.
+    pub fn stats(&self) -> [Stats; 2] {
+        [self.short.stats(), self.long.stats()]
+    }
+}
+
+impl Queryable for Store {
+    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Series>, SelectError> {
+        let mut all = self.short.select(matchers, start_ms, end_ms)?;
+        let more = self.long.select(matchers, start_ms, end_ms)?;
+        if more.is_empty() {
+            return Ok(all);
+        }
+        let places: HashMap<Labels, usize> = all.iter().enumerate().map(|(at, s)| (s.labels.clone(), at)).collect();
+        for long in more {
+            match places.get(&long.labels) {
+                // Both have what is new; only one what is old.
+                Some(&at) => {
+                    let short = &mut all[at].samples;
+                    let from = short.first().map_or(i64::MAX, |sample| sample.t);
+                    let mut samples: Vec<_> = long.samples.into_iter().take_while(|sample| sample.t < from).collect();
+                    samples.append(short);
+                    *short = samples;
+                }
+                None => all.push(long),
+            }
+        }
+        Ok(all)
+    }
+}
