@@ -145,6 +145,22 @@ pub mod code {
         ADDRESS "C027";
         /// Pipelines that send to each other in a circle.
         CIRCLE "C028";
+        /// Text that is no YAML.
+        YAML "R001";
+        /// A key that is not known here, or stands there twice.
+        RULE_KEY "R002";
+        /// A value of the wrong kind.
+        RULE_VALUE "R003";
+        /// A field that is missing.
+        RULE_MISSING "R004";
+        /// A bad PromQL expression.
+        EXPRESSION "R005";
+        /// A bad template.
+        TEMPLATE "R006";
+        /// A name that is taken, or fields that exclude each other.
+        RULE_CONFLICT "R007";
+        /// A bad name of a metric or label.
+        RULE_NAME "R008";
     }
 }
 

@@ -31,6 +31,7 @@ pub mod output;
 pub mod index;
 pub mod metric;
 pub mod promql;
+pub mod rule;
 pub mod series;
 
 // The search's journey

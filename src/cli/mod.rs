@@ -7,6 +7,7 @@
 pub mod demo;
 pub mod docs;
 pub mod generate;
+pub mod rules;
 
 use crate::daemon;
 use crate::language::suggest;
@@ -31,6 +32,10 @@ pub enum Command {
     Generate(Vec<String>),
     /// `demo …`, with its own arguments.
     Demo(Vec<String>),
+    /// `check …`: check rule files.
+    Check(Vec<String>),
+    /// `test …`: run unit tests of rules.
+    Test(Vec<String>),
     /// `docs …`: print the reference of plugins or settings.
     Docs(Vec<String>),
 }
@@ -69,6 +74,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Docs(arguments)) => docs::main(arguments).map(|()| true),
         Ok(Command::Generate(arguments)) => generate::main(arguments).map(|()| true),
         Ok(Command::Demo(arguments)) => demo::main(arguments),
+        Ok(Command::Check(arguments)) => rules::check(arguments),
+        Ok(Command::Test(arguments)) => rules::test(arguments),
         Ok(Command::Run(settings)) => daemon::run(&settings),
         Err(error) => Err(error.into()),
     };
@@ -94,6 +101,8 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
     match arguments.first().map(String::as_str) {
         Some("generate") => return Ok(Command::Generate(arguments.split_off(1))),
         Some("demo") => return Ok(Command::Demo(arguments.split_off(1))),
+        Some("check") => return Ok(Command::Check(arguments.split_off(1))),
+        Some("test") => return Ok(Command::Test(arguments.split_off(1))),
         Some("docs") => return Ok(Command::Docs(arguments.split_off(1))),
         Some("help") => return Ok(Command::Help),
         Some("version") => return Ok(Command::Version),
@@ -211,7 +220,7 @@ fn unknown(argument: &str) -> String {
         let near = near.filter(|_| argument.starts_with("--")).unwrap_or_else(|| "see `--help`".to_owned());
         return format!("unknown flag `{argument}`: {near}");
     }
-    let near = suggest::did_you_mean(argument, ["demo", "docs", "generate"]);
+    let near = suggest::did_you_mean(argument, ["check", "demo", "docs", "generate", "test"]);
     let near = near.unwrap_or_else(|| {
         "a pattern of files needs quotes, `-f 'folder/*.conf'`, so that the shell leaves it as it is".to_owned()
     });
@@ -226,7 +235,9 @@ pub fn help() -> String {
          logboom demo                 try it with generated logs\n       \
          logboom generate --help      write sample logs to standard output\n       \
          logboom docs                 print the plugins and their options\n       \
-         logboom docs settings        print all settings as a logboom.yml\n\n\
+         logboom docs settings        print all settings as a logboom.yml\n       \
+         logboom check rules FILE…    check rule files of Prometheus' format\n       \
+         logboom test rules FILE…     run unit tests of rules, in promtool's format\n\n\
          Flags, as Logstash's:\n",
     );
     let line = |text: &mut String, flag: &str, doc: &str| {

@@ -1,7 +1,7 @@
 //! Aggregations: one element for each group of series, or some of its own.
 
 use super::ast::{Aggregation, Grouping};
-use super::eval::{Eval, Evaluated, Point, Row, error, merge};
+use super::eval::{Eval, Evaluated, Point, Row, error};
 use super::over_time::{average, sum};
 use super::quantile;
 use crate::series::{Labels, METRIC_NAME, Value, notation};
@@ -29,7 +29,10 @@ pub(super) fn aggregate(
             check_k(k)?;
             Ok(pick(eval, &rows, &groups, k, how == Aggregation::Topk))
         }
-        (Aggregation::CountValues, Parameter::Label(label)) => count_values(eval, &rows, &groups, label),
+        (Aggregation::CountValues, Parameter::Label(label)) => {
+            let dropped = grouping.without && grouping.labels.contains(label);
+            count_values(eval, &rows, &groups, label, dropped)
+        }
         (_, Parameter::Numbers(q)) => {
             Ok(reduce_all(eval, &rows, groups, |step, values| reduce(how, values, q[step as usize])))
         }
@@ -177,26 +180,42 @@ fn pick(eval: &Eval<'_>, rows: &[Row], groups: &[(Labels, Vec<usize>)], k: &[f64
         .collect()
 }
 
-fn count_values(eval: &Eval<'_>, rows: &[Row], groups: &[(Labels, Vec<usize>)], label: &str) -> Evaluated<Vec<Row>> {
-    let mut out: Vec<Row> = Vec::new();
+/// Counts equal values. The label of the value is set before the series are grouped, so that values
+/// of several groups may meet.
+fn count_values(
+    eval: &Eval<'_>,
+    rows: &[Row],
+    groups: &[(Labels, Vec<usize>)],
+    label: &str,
+    dropped: bool,
+) -> Evaluated<Vec<Row>> {
+    let mut counts: FxHashMap<Labels, FxHashMap<u32, f64>> = FxHashMap::default();
+    let mut order = Vec::new();
     for (labels, group) in groups {
-        let mut places: FxHashMap<String, usize> = FxHashMap::default();
+        let mut names: FxHashMap<String, Labels> = FxHashMap::default();
         each_step(eval, rows, group, |step, values| {
             for (_, value) in values {
                 let text = match value {
                     Value::Float(value) => notation::number(*value),
                     Value::Histogram(histogram) => notation::describe(histogram),
                 };
-                let place = *places.entry(text.clone()).or_insert_with(|| {
-                    out.push(Row { labels: labels.with(label, &text), points: Vec::new() });
-                    out.len() - 1
+                let name = names
+                    .entry(text)
+                    .or_insert_with_key(|text| if dropped { labels.clone() } else { labels.with(label, text) });
+                let steps = counts.entry(name.clone()).or_insert_with(|| {
+                    order.push(name.clone());
+                    FxHashMap::default()
                 });
-                match out[place].points.last_mut() {
-                    Some(Point { step: last, value: Value::Float(count) }) if *last == step => *count += 1.0,
-                    _ => out[place].points.push(Point { step, value: Value::Float(1.0) }),
-                }
+                *steps.entry(step).or_insert(0.0) += 1.0;
             }
         });
     }
-    merge(out)
+    let row = |labels: Labels| {
+        let steps = counts.get(&labels)?;
+        let mut points: Vec<Point> =
+            steps.iter().map(|(step, count)| Point { step: *step, value: Value::Float(*count) }).collect();
+        points.sort_by_key(|point| point.step);
+        Some(Row { labels, points })
+    };
+    Ok(order.into_iter().filter_map(row).collect())
 }

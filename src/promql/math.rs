@@ -117,7 +117,7 @@ fn simple(name: &str) -> Option<fn(f64) -> f64> {
         "floor" => f64::floor,
         "ln" => f64::ln,
         "log10" => f64::log10,
-        "log2" => f64::log2,
+        "log2" => super::quantile::log2,
         "rad" => |value| value * PI / 180.0,
         "sgn" => |value| match value {
             value if value < 0.0 => -1.0,

@@ -25,7 +25,7 @@ mod tests;
 mod trim;
 
 pub use ast::{Expr, Span, Type};
-pub use parser::{parse, parse_selector};
+pub use parser::{parse, parse_metric, parse_selector};
 
 use crate::series::{Labels, Queryable, SelectError, Series, Value};
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use super::function;
 use super::lexer::{Token, tokens};
 use super::{Mistake, check};
 use crate::language::suggest;
-use crate::series::{METRIC_NAME, Matcher, Op};
+use crate::series::{Labels, METRIC_NAME, Matcher, Op};
 
 /// Deeper nesting than this is refused.
 const DEPTH_MAX: usize = 200;
@@ -32,6 +32,13 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, Vec<Mistake>> {
         Kind::Selector(selector) if selector.shift == Shift::default() => Ok(selector.matchers),
         _ => Err(vec![Mistake::new("only a selector such as `name{label=\"value\"}` may stand here", expr.span)]),
     }
+}
+
+/// Reads the labels of one series as text formats write them: `name{label="value"}` or `{}`.
+pub fn parse_metric(text: &str) -> Result<Labels, Vec<Mistake>> {
+    let tokens = tokens(text).map_err(|mistake| vec![mistake])?;
+    let mut parser = Parser { text, tokens, at: 0, depth: 0 };
+    parser.metric().map_err(|mistake| vec![mistake])
 }
 
 struct Parser<'t> {
@@ -454,6 +461,34 @@ impl Parser<'_> {
         }
         let selector = Selector { name, matchers, shift: Shift::default() };
         Ok(Expr { kind: Kind::Selector(selector), span })
+    }
+
+    fn metric(&mut self) -> Parsed<Labels> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        if let Token::Word(name) = self.peek().clone() {
+            self.next();
+            pairs.push((METRIC_NAME.to_owned(), name));
+        }
+        if self.take_sign("{") {
+            while !self.take_sign("}") {
+                let place = self.span();
+                let matcher = self.matcher()?;
+                if matcher.op != Op::Equal {
+                    return Err(Mistake::new("a series has labels, not conditions", place).label("write `=`"));
+                }
+                pairs.push((matcher.name, matcher.value));
+                if !self.take_sign(",") && !self.is_sign("}") {
+                    let message = format!("expected `,` or `}}` behind a label, not {}", self.peek().describe());
+                    return Err(self.unexpected(&message));
+                }
+            }
+        } else if pairs.is_empty() {
+            return Err(self.unexpected("expected a series such as `name{label=\"value\"}`"));
+        }
+        match self.peek() {
+            Token::End => Ok(Labels::new(pairs)),
+            other => Err(self.unexpected(&format!("unexpected {}", other.describe()))),
+        }
     }
 
     fn matcher(&mut self) -> Parsed<Matcher> {

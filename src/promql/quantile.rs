@@ -159,7 +159,7 @@ pub(super) fn of_native(q: f64, histogram: &NativeHistogram) -> f64 {
     if histogram.is_custom() || (bucket.lower <= 0.0 && bucket.upper >= 0.0) {
         return bucket.lower + (bucket.upper - bucket.lower) * fraction;
     }
-    let (lower, upper) = (bucket.lower.abs().log2(), bucket.upper.abs().log2());
+    let (lower, upper) = (log2(bucket.lower.abs()), log2(bucket.upper.abs()));
     if bucket.lower > 0.0 {
         return (lower + (upper - lower) * fraction).exp2();
     }
@@ -177,12 +177,27 @@ fn one_sided(histogram: &NativeHistogram, bucket: &mut Bucket) {
     }
 }
 
+/// The binary logarithm by way of the natural one of the fraction: exact for powers of two, and
+/// otherwise with the last digits that Prometheus gives.
+pub(super) fn log2(value: f64) -> f64 {
+    if !value.is_normal() || value < 0.0 {
+        return value.log2();
+    }
+    let bits = value.to_bits();
+    let exponent = ((bits >> 52) & 0x7ff) as i32 - 1022;
+    let fraction = f64::from_bits((bits & !(0x7ff << 52)) | (1022 << 52));
+    if fraction == 0.5 {
+        return f64::from(exponent - 1);
+    }
+    fraction.ln() * (1.0 / std::f64::consts::LN_2) + f64::from(exponent)
+}
+
 /// The share of a bucket that lies below `value`, which is within its bounds.
 pub(super) fn below(bucket: &Bucket, value: f64, linear: bool) -> f64 {
     if linear {
         return (value - bucket.lower) / (bucket.upper - bucket.lower);
     }
-    let (lower, upper, at) = (bucket.lower.abs().log2(), bucket.upper.abs().log2(), value.abs().log2());
+    let (lower, upper, at) = (log2(bucket.lower.abs()), log2(bucket.upper.abs()), log2(value.abs()));
     if value > 0.0 { (at - lower) / (upper - lower) } else { 1.0 - (at - upper) / (lower - upper) }
 }
 

@@ -11,7 +11,23 @@ pub const SCHEMA_MAX: i32 = 8;
 pub const CUSTOM_SCHEMA: i32 = -53;
 
 /// `0.5 · 2^(k/256)` for each `k` of the finest schema; coarser ones take every 2nd, 4th … of them.
-static FRACTIONS: LazyLock<[f64; 256]> = LazyLock::new(|| std::array::from_fn(|k| 0.5 * (k as f64 / 256.0).exp2()));
+///
+/// As products of repeated square roots, from the largest on: this gives the very doubles that
+/// Prometheus' libraries carry, some of which are not the nearest ones. With others, quantiles and
+/// interpolated counts would differ in their last digits.
+static FRACTIONS: LazyLock<[f64; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|k| {
+        let mut root = 2.0_f64.sqrt();
+        let mut fraction = if k < 128 { 0.5 } else { 1.0 / root };
+        for bit in (0..7).rev() {
+            root = root.sqrt();
+            if k >> bit & 1 == 1 {
+                fraction *= root;
+            }
+        }
+        fraction
+    })
+});
 
 /// The upper bound of bucket `index` of an exponential schema. The last bucket of finite values
 /// ends at the largest finite number, the one behind it at infinity.
@@ -67,7 +83,9 @@ mod tests {
         check(1, 0, 2.0);
         check(-3, 0, 0.125);
         check(2, 1, 2.0);
-        check(1, 1, std::f64::consts::SQRT_2);
+        check(1, 1, 1.414213562373095);
+        check(-1, 2, 0.8408964152537144);
+        check(200, 8, 2.0 * 0.8593096490612387);
         check(1, -1, 4.0);
         check(-1, -2, 0.0625);
         check(0, -4, 1.0);

@@ -34,7 +34,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// A number as Go's `%g` prints it: with an exponent below 1e-4 and from 1e21 on.
+/// A number as Go's `%g` prints it: with an exponent below 1e-4 and from 1e6 on.
 pub fn short_number(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return number(value);
@@ -42,7 +42,7 @@ pub fn short_number(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return number(value);
     }
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
@@ -213,7 +213,7 @@ mod tests {
         };
         check(1.5, "1.5", "1.5");
         check(1e21, "1000000000000000000000", "1e+21");
-        check(123456789.0, "123456789", "123456789");
+        check(123456789.0, "123456789", "1.23456789e+08");
         check(0.00001, "0.00001", "1e-05");
         check(f64::INFINITY, "+Inf", "+Inf");
         check(f64::NAN, "NaN", "NaN");

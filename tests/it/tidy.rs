@@ -78,7 +78,15 @@ fn lines_with(folders: &[&str], except: &[&str], words: &[&str]) -> Vec<String> 
 #[test]
 fn the_inner_rooms_do_no_io_and_know_no_clock() {
     let words = ["tokio", "std::fs", "File::open", "std::net", "Instant::now", "SystemTime::now", "Timestamp::now()"];
-    let folders = ["src/event", "src/codec", "src/language", "src/search/query", "src/search/aggregation"];
+    let folders = [
+        "src/event",
+        "src/codec",
+        "src/language",
+        "src/promql",
+        "src/series",
+        "src/search/query",
+        "src/search/aggregation",
+    ];
     // Where the one function that reads the wall clock is defined.
     none("input, output or a clock in a room without", lines_with(&folders, &["src/event/timestamp.rs"], &words));
     none("tokio in filters", lines_with(&["src/filter", "src/grok", "src/pipeline"], &[], &["tokio"]));
@@ -95,6 +103,7 @@ fn big_libraries_have_one_home() {
     check("pcre2::", &["src/regexp"]);
     check("unicode_width::", &["src/diagnostic.rs"]);
     check("serde_yaml_ng::", &["src/settings", "src/resource.rs"]);
+    check("saphyr_parser::", &["src/rule/"]);
     check("hdrhistogram::", &["src/metric/"]);
 }
 

@@ -21,7 +21,16 @@ fn options(pairs: &[(&str, &str)]) -> Options {
 
 fn context() -> Context {
     let (pipeline, id) = ("main".to_owned(), "in".to_owned());
-    Context { pipeline, id, ecs: true, data: PathBuf::new(), check_only: false, index: None, derived: Default::default(), links: Default::default() }
+    Context {
+        pipeline,
+        id,
+        ecs: true,
+        data: PathBuf::new(),
+        check_only: false,
+        index: None,
+        derived: Default::default(),
+        links: Default::default(),
+    }
 }
 
 /// A running input.
