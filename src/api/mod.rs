@@ -3,3 +3,4 @@
 pub mod es;
 pub mod listen;
 pub mod node;
+pub mod prometheus;

@@ -1,14 +1,15 @@
 //! The HTTP servers of a process. The search API comes with the first pipeline that uses the index.
 
 use crate::api::es::Es;
+use crate::api::prometheus::{Prometheus, RuleSource};
 use crate::api::{self, node::Node};
 use crate::index::Index;
-use crate::metric::Registry;
 use crate::metric::health::Health;
 use crate::metric::identity;
-use crate::settings::Settings;
+use crate::metric::{Registry, Sampler};
+use crate::settings::{Settings, table};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -23,6 +24,8 @@ pub struct Apis {
     name: String,
     id: String,
     health: Arc<Health>,
+    /// What the rule engine says of itself, once there is one.
+    pub rules: Arc<OnceLock<Arc<dyn RuleSource>>>,
     /// Where the management API listens.
     pub api: Option<SocketAddr>,
     /// Where the search API listens.
@@ -38,14 +41,27 @@ impl Apis {
         let name = settings.text("node.name").map_or_else(identity::hostname, str::to_owned);
         let id = identity::node_id(settings.data())?;
         let stop = watch::Sender::new(false);
-        Ok(Apis { runtime: None, stop, name, id, health, api: None, search: None })
+        Ok(Apis { runtime: None, stop, name, id, health, rules: Arc::default(), api: None, search: None })
     }
 
-    /// Answers the management API.
-    pub fn serve_node(&mut self, (listener, address): Bound, registry: &Arc<Registry>) -> std::io::Result<()> {
+    /// Answers the management API, and that of Prometheus over the series that are kept.
+    pub fn serve_node(
+        &mut self,
+        (listener, address): Bound,
+        registry: &Arc<Registry>,
+        sampler: Option<&Arc<Sampler>>,
+        settings: &Settings,
+    ) -> std::io::Result<()> {
         let node = Node::new(&self.name, &self.id, address, registry.clone(), self.health.clone());
         self.api = Some(address);
-        self.serve(listener, api::node::router(Arc::new(node)))
+        let mut router = api::node::router(Arc::new(node));
+        if let Some(sampler) = sampler {
+            let flags = settings.all().filter(|(name, _)| table::is_public(name));
+            let flags = flags.map(|(name, value)| (name.to_owned(), value.to_string())).collect();
+            let prometheus = Prometheus::new(sampler.clone(), self.rules.clone(), address, flags);
+            router = router.merge(prometheus.router());
+        }
+        self.serve(listener, router)
     }
 
     /// Answers the search API.

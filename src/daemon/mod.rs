@@ -13,8 +13,9 @@ pub use prepare::{Configured, derive_defaults};
 
 use crate::index::Index;
 use crate::lock::{FolderLock, LockError};
-use crate::metric::Registry;
+use crate::metric::{Registry, Sampler};
 use crate::pipeline::{Bell, Links, Standing};
+use crate::series::window::Store;
 use crate::settings::Settings;
 use crate::telemetry;
 use anyhow::{Context as _, anyhow};
@@ -90,6 +91,8 @@ pub struct Daemon {
     links: Arc<Links>,
     index: Option<Arc<Index>>,
     apis: Apis,
+    /// Keeps the series of all metrics, unless the settings say otherwise.
+    sampler: Option<Arc<Sampler>>,
     commands: (Sender<Command>, Receiver<Command>),
     bell: Receiver<()>,
     stopping: Arc<AtomicBool>,
@@ -123,6 +126,7 @@ impl Daemon {
         let mut daemon = Daemon {
             fleet: Fleet::new(&registry, &links, bell, settings.data().to_owned()),
             apis: Apis::new(settings, &registry)?,
+            sampler: sampler(settings, &registry)?,
             settings: settings.clone(),
             registry,
             links,
@@ -144,9 +148,12 @@ impl Daemon {
             daemon.fleet.change(change, daemon.index.as_ref())?;
         }
         if let Some(bound) = api {
-            daemon.apis.serve_node(bound, &daemon.registry)?;
+            daemon.apis.serve_node(bound, &daemon.registry, daemon.sampler.as_ref(), settings)?;
         }
         daemon.serve_search(search)?;
+        if let Some(sampler) = &daemon.sampler {
+            sampler.start()?;
+        }
         Ok(Some(daemon))
     }
 
@@ -283,6 +290,9 @@ impl Daemon {
         if let Some(index) = &self.index {
             index.close();
         }
+        if let Some(sampler) = &self.sampler {
+            sampler.end();
+        }
         self.apis.end();
         if !clean {
             tracing::error!("some events are not durable: inputs that can will read them again at the next start");
@@ -364,6 +374,19 @@ impl Daemon {
         };
         together(fixed.map(refusal).collect())
     }
+}
+
+/// What keeps the series of all metrics; it does not run yet.
+fn sampler(settings: &Settings, registry: &Arc<Registry>) -> anyhow::Result<Option<Arc<Sampler>>> {
+    if !settings.flag("series.enabled") {
+        return Ok(None);
+    }
+    let folder = settings.data().join("series");
+    let store = Store::open(Some(&folder), &settings.series())
+        .with_context(|| format!("cannot open the series in {}", folder.display()))?;
+    let interval = settings.time("series.interval").unwrap_or(Duration::from_secs(15));
+    let sampler = Sampler::new(registry.clone(), Arc::new(store), interval);
+    Ok(Some(sampler))
 }
 
 /// Takes `path.data` for this process alone.

@@ -13,7 +13,9 @@ mod index;
 pub mod pipeline;
 pub mod process;
 mod registry;
+pub mod sampler;
 
 pub use derive::{Derived, Deriver};
 pub use pipeline::{Counter, Gauge, PipelineStats, PluginStats};
 pub use registry::{Labels, Registry, SERIES_MAX};
+pub use sampler::Sampler;

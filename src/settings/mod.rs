@@ -52,6 +52,21 @@ pub enum Value {
     Ports(RangeInclusive<u16>),
 }
 
+impl fmt::Display for Value {
+    /// About as one would write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Boolean(truth) => truth.fmt(f),
+            Value::Number(number) => number.fmt(f),
+            Value::Time(None) => f.write_str("never"),
+            Value::Time(Some(time)) => write!(f, "{}s", time.as_secs_f64()),
+            Value::Text(text) => f.write_str(text),
+            Value::List(list) => f.write_str(&list.join(",")),
+            Value::Ports(ports) => write!(f, "{}-{}", ports.start(), ports.end()),
+        }
+    }
+}
+
 /// The settings of a process, or of one of its pipelines.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -282,6 +297,16 @@ impl Settings {
             ports: self.ports(&format!("{setting}.http.port")),
             allow_unauthenticated: self.flag(&format!("{setting}.allow_unauthenticated")),
         }
+    }
+
+    /// `series.*`: how the window is to be.
+    pub fn series(&self) -> crate::series::window::StoreSettings {
+        let mut series = crate::series::window::StoreSettings::default();
+        let millis = |name: &str| self.time(name).map_or(i64::MAX / 4, |time| time.as_millis() as i64);
+        series.retention_ms = millis("series.retention");
+        series.long_retention_ms = millis("series.recorded.retention");
+        series.series_max = self.number("series.max").map_or(series.series_max, |number| number as usize);
+        series
     }
 
     /// `index.*`: the embedded index, under `path.data`.

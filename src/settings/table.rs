@@ -316,6 +316,31 @@ pub static SETTINGS: &[Def] = &[
         "The address of the search API, which listens only where something uses the index.",
     ),
     used("search.http.port", Type::Ports, "9200", "Its port; of a range, the first free one."),
+    used(
+        "series.enabled",
+        Type::Boolean,
+        "true",
+        "Whether all metrics are sampled and kept for some hours, for rules, the Prometheus API and remote write.",
+    ),
+    used(
+        "series.interval",
+        Type::Time(Duration::from_secs(1)),
+        "15s",
+        "How often metrics are sampled where no rule wants it more often; 1s at the least.",
+    ),
+    used(
+        "series.max",
+        Type::Number(1_000, 100_000_000),
+        "500000",
+        "How many series are kept; what comes beyond is refused and counted.",
+    ),
+    used(
+        "series.recorded.retention",
+        Type::Age,
+        "35d",
+        "How long results of recording rules and what SLOs count stay.",
+    ),
+    used("series.retention", Type::Age, "2h", "How long the samples of all other series stay."),
     differs("slowlog.threshold.debug", Type::Text, "-1", NO_SLOWLOG),
     differs("slowlog.threshold.info", Type::Text, "-1", NO_SLOWLOG),
     differs("slowlog.threshold.trace", Type::Text, "-1", NO_SLOWLOG),
@@ -325,6 +350,11 @@ pub static SETTINGS: &[Def] = &[
 
 /// Settings of Logstash's extensions and of its cloud: accepted, with a warning.
 pub const FOREIGN_PREFIXES: &[&str] = &["xpack.", "modules", "cloud.", "monitoring.", "var."];
+
+/// Whether the value of a setting may be shown to whoever asks.
+pub fn is_public(name: &str) -> bool {
+    !["password", "secret", "token", "headers"].iter().any(|word| name.contains(word)) && name != "config.string"
+}
 
 /// A setting by name.
 pub fn find(name: &str) -> Option<&'static Def> {

@@ -13,7 +13,7 @@ mod filter_path;
 mod indices;
 mod names;
 mod reply;
-mod route;
+pub(in crate::api) mod route;
 mod search;
 
 use crate::index::Index;

@@ -113,7 +113,7 @@ pub(super) fn parameters(query: &str) -> BTreeMap<String, String> {
 }
 
 /// Takes percent signs away.
-fn decode(text: &str) -> String {
+pub(in crate::api) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -315,7 +315,7 @@ impl Series {
         })?;
         let labels = self.labels.iter().filter(|(name, _)| *name != METRIC_NAME);
         let labels = labels.map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect();
-        Some(exposition::Sample { labels, value, created_ms: Some(self.created_ms), exemplars })
+        Some(exposition::Sample { labels, value, created_ms: Some(self.created_ms), exemplars, held: false })
     }
 }
 

@@ -76,6 +76,9 @@ pub struct Sample {
     pub created_ms: Option<i64>,
     /// Events that stand for it.
     pub exemplars: Vec<Exemplar>,
+    /// Whether the window and those who send on shall hear nothing of it for now: after a crash,
+    /// until what was shown before is reached again.
+    pub held: bool,
 }
 
 /// The value of a series.
@@ -134,7 +137,13 @@ impl Family {
     /// Adds a series.
     pub fn push(&mut self, labels: &[(&'static str, &str)], value: Value) {
         let labels = labels.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| ((*n).into(), (*v).to_owned()));
-        self.samples.push(Sample { labels: labels.collect(), value, created_ms: None, exemplars: Vec::new() });
+        self.samples.push(Sample {
+            labels: labels.collect(),
+            value,
+            created_ms: None,
+            exemplars: Vec::new(),
+            held: false,
+        });
     }
 }
 

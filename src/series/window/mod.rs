@@ -33,6 +33,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+/// The source of samples whose series nobody watches over.
+const UNWATCHED: &str = "";
 /// Samples that one selection may give.
 const SELECT_SAMPLES_MAX: usize = 50_000_000;
 
@@ -155,6 +157,19 @@ impl Window {
             if let Some(log) = log.as_mut() {
                 log.trim(least);
             }
+        }
+    }
+
+    /// Appends samples, at most one of a series. Nobody watches over their ends: who appends says
+    /// so by staleness markers of its own.
+    pub fn append(&self, samples: &[(Labels, Sample)]) {
+        let mut rest = samples;
+        while let Some((_, first)) = rest.first() {
+            let count = rest.iter().take_while(|(_, sample)| sample.t == first.t).count();
+            let written: Vec<Written> =
+                rest[..count].iter().map(|(labels, s)| Written::new(labels.clone(), s.value.clone())).collect();
+            self.write(UNWATCHED, first.t, 0, &written);
+            rest = &rest[count..];
         }
     }
 
@@ -303,7 +318,9 @@ impl Inner {
                 }
             }
         }
-        self.end_missing(source, at_ms, present);
+        if source != UNWATCHED {
+            self.end_missing(source, at_ms, present);
+        }
     }
 
     fn add(&mut self, stored: Stored) -> u32 {

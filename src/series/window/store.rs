@@ -1,7 +1,7 @@
 //! The two windows as one: hours of everything, weeks of what rules recorded and SLOs count.
 
 use super::{Settings, Stats, Window, Written};
-use crate::series::{Labels, Matcher, Queryable, SelectError, Series};
+use crate::series::{Labels, Matcher, Queryable, Sample, SelectError, Series};
 use parking_lot::RwLock;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -63,10 +63,10 @@ impl Store {
         }
     }
 
-    /// Writes what a group of rules recorded: all of its series at once; it stays long. Series that
-    /// the group recorded the last time and not now end.
-    pub fn record(&self, group: &str, at_ms: i64, interval_ms: i64, samples: &[Written]) {
-        self.long.write(group, at_ms, interval_ms, samples);
+    /// Appends what rules recorded, at most one sample of a series; it stays long. The rules say by
+    /// staleness markers of their own which series have ended.
+    pub fn append(&self, samples: &[(Labels, Sample)]) {
+        self.long.append(samples);
     }
 
     /// Hours of everything.

@@ -178,7 +178,7 @@ fn what_is_kept_long_is_one_series_with_what_is_not() {
             1_000,
             &[Written::new(labels("c", "x"), n as f64), Written::new(labels("g", "x"), 1.0)],
         );
-        store.record("rules", n * 1_000, 1_000, &[Written::new(labels("r", "x"), n as f64)]);
+        store.append(&[(labels("r", "x"), Sample::new(n * 1_000, n as f64))]);
     }
     let count = |name| store.select(&[Matcher::equal(METRIC_NAME, name)], 0, i64::MAX).unwrap()[0].samples.len();
     assert_eq!((count("c"), count("r")), (600, 600));
