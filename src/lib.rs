@@ -40,5 +40,6 @@ pub mod search;
 
 // Under everything
 pub mod lock;
+pub mod resolver;
 pub mod resource;
 pub mod telemetry;

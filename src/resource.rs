@@ -98,7 +98,9 @@ fn page(uri: &str, options: &Options) -> anyhow::Result<String> {
     Ok(request.call()?.body_mut().with_config().limit(PAGE_BYTES_MAX).read_to_string()?)
 }
 
-fn tls(options: &Options) -> anyhow::Result<TlsConfig> {
+/// What the options of TLS say: `ssl_certificate_authorities`, `ssl_certificate` with `ssl_key`, and
+/// `ssl_verification_mode`.
+pub(crate) fn tls(options: &Options) -> anyhow::Result<TlsConfig> {
     let mut builder = TlsConfig::builder().disable_verification(options.str("ssl_verification_mode") == Some("none"));
     let mut roots = Vec::new();
     for path in options.strings("ssl_certificate_authorities") {

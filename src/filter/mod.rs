@@ -6,6 +6,8 @@ mod alter;
 mod anonymize;
 mod bytes;
 mod cidr;
+mod cipher;
+mod client;
 mod clone;
 pub mod common;
 mod csv;
@@ -14,12 +16,14 @@ mod de_dot;
 pub mod derive;
 mod digest;
 mod dissect;
+mod dns;
 mod drop;
 mod elapsed;
 mod environment;
 mod extractnumbers;
 mod fingerprint;
 mod grok;
+mod http;
 mod json;
 mod json_encode;
 mod kv;
@@ -46,18 +50,21 @@ pub static FILTERS: &[&Spec] = &[
     &anonymize::SPEC,
     &bytes::SPEC,
     &cidr::SPEC,
+    &cipher::SPEC,
     &clone::SPEC,
     &csv::SPEC,
     &date::SPEC,
     &de_dot::SPEC,
     &derive::SPEC,
     &dissect::SPEC,
+    &dns::SPEC,
     &drop::SPEC,
     &elapsed::SPEC,
     &environment::SPEC,
     &extractnumbers::SPEC,
     &fingerprint::SPEC,
     &grok::SPEC,
+    &http::SPEC,
     &json::SPEC,
     &json_encode::SPEC,
     &kv::SPEC,
