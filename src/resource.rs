@@ -103,8 +103,11 @@ fn page(uri: &str, options: &Options) -> anyhow::Result<String> {
 pub(crate) fn tls(options: &Options) -> anyhow::Result<TlsConfig> {
     let mut builder = TlsConfig::builder().disable_verification(options.str("ssl_verification_mode") == Some("none"));
     let mut roots = Vec::new();
-    for path in options.strings("ssl_certificate_authorities") {
-        roots.extend(certificates(&path)?);
+    // The last two are the old names in Logstash's filters.
+    for name in ["ssl_certificate_authorities", "ca_file", "cacert"] {
+        for path in options.strings(name) {
+            roots.extend(certificates(&path)?);
+        }
     }
     if !roots.is_empty() {
         builder = builder.root_certs(RootCerts::new_with_certs(&roots));

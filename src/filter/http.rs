@@ -26,6 +26,7 @@ pub(super) static SPEC: Spec = Spec {
             Some("text"),
             "What the body is, for the header Content-Type.",
         ),
+        Opt::new("cacert", Type::Path, None, "The old name of `ssl_certificate_authorities`."),
         Opt::new("connect_timeout", Type::Number, Some("10"), "How many seconds connecting may take."),
         Opt::new("cookies", Type::Boolean, Some("true"), "Accepted for Logstash's sake: cookies are not kept."),
         Opt::new("follow_redirects", Type::Boolean, Some("true"), "Whether it follows redirections."),

@@ -19,6 +19,7 @@ mod dissect;
 mod dns;
 mod drop;
 mod elapsed;
+mod elasticsearch;
 mod environment;
 mod extractnumbers;
 mod fingerprint;
@@ -60,6 +61,7 @@ pub static FILTERS: &[&Spec] = &[
     &dns::SPEC,
     &drop::SPEC,
     &elapsed::SPEC,
+    &elasticsearch::SPEC,
     &environment::SPEC,
     &extractnumbers::SPEC,
     &fingerprint::SPEC,
