@@ -446,7 +446,7 @@ impl Batch {
 
     /// `old` with `value` at `steps` below it, as a new value; lists on the way are copied,
     /// since clones of the event may share them.
-    fn with_set(&mut self, old: Option<Value>, steps: &[Step], value: Value) -> Option<Value> {
+    pub(crate) fn with_set(&mut self, old: Option<Value>, steps: &[Step], value: Value) -> Option<Value> {
         let Some((step, rest)) = steps.split_first() else { return Some(value) };
         match old {
             None | Some(Value::Null) => {

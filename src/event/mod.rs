@@ -7,6 +7,7 @@
 mod batch;
 mod copy;
 pub mod csv;
+mod data;
 mod field;
 mod field_cache;
 pub mod joda;
@@ -16,8 +17,10 @@ pub mod ruby;
 mod sprintf;
 mod timestamp;
 mod value;
+pub mod yaml;
 
 pub use batch::{Batch, EventId, Frame, Origin};
+pub use data::Data;
 pub use field::{FieldId, FieldRef, FieldRefError, NAME_BYTES_MAX, NAMES_MAX, Step};
 pub use field_cache::FieldCache;
 pub use letters::Case;

@@ -32,12 +32,15 @@ mod metrics;
 mod mutate;
 mod prune;
 mod range;
+mod refresh;
 mod sleep;
 mod split;
 mod syslog_pri;
 mod throttle;
+mod translate;
 mod truncate;
 mod urldecode;
+mod useragent;
 mod uuid;
 
 use crate::event::{Batch, EventId, Timestamp};
@@ -78,8 +81,10 @@ pub static FILTERS: &[&Spec] = &[
     &split::SPEC,
     &syslog_pri::SPEC,
     &throttle::SPEC,
+    &translate::SPEC,
     &truncate::SPEC,
     &urldecode::SPEC,
+    &useragent::SPEC,
     &uuid::SPEC,
 ];
 
