@@ -36,11 +36,15 @@ fn read(path: &str, options: &Options, name: &str, context: &Context) -> Result<
 /// The YAML in the file that an option names, with the keys of its hashes as texts.
 pub fn yaml(options: &Options, name: &str, context: &Context) -> Result<Option<serde_json::Value>, Diagnostic> {
     let Some(text) = file(options, name, context)? else { return Ok(None) };
-    let value: Result<serde_yaml_ng::Value, _> = serde_yaml_ng::from_str(&text);
-    value.map(|value| Some(plain(value))).map_err(|error| {
+    parse_yaml(&text).map(Some).map_err(|error| {
         let path = options.str(name).unwrap_or_default();
         Diagnostic::error(code::FILE, options.place_of(name), format!("cannot parse {path}: {error}"))
     })
+}
+
+/// YAML as JSON, with the keys of its hashes as texts; or why it is none.
+pub fn parse_yaml(text: &str) -> Result<serde_json::Value, String> {
+    serde_yaml_ng::from_str(text).map(plain).map_err(|error| error.to_string())
 }
 
 /// YAML has keys of any kind, JSON texts only.

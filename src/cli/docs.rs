@@ -11,26 +11,19 @@ use std::fmt::Write;
 #[derive(clap::Parser, Debug)]
 #[command(name = "logboom docs", bin_name = "logboom docs")]
 pub struct Args {
-    /// Of what
-    #[arg(value_enum, default_value = "plugins")]
-    pub of: Of,
-}
-
-/// What to print.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum Of {
-    /// Every plugin with its options, as Markdown.
-    Plugins,
-    /// Every setting with its default, as a logboom.yml.
-    Settings,
+    /// `plugins` for all of them as Markdown, `settings` for all settings as a logboom.yml, or the
+    /// name of a plugin
+    #[arg(default_value = "plugins")]
+    pub of: String,
 }
 
 /// Runs the command from its arguments. Wrong ones end the process as clap does.
 pub fn main(arguments: Vec<String>) -> anyhow::Result<()> {
     let args: Args = super::arguments("docs", arguments);
-    let text = match args.of {
-        Of::Plugins => plugins(),
-        Of::Settings => settings(),
+    let text = match args.of.as_str() {
+        "plugins" => plugins(),
+        "settings" => settings(),
+        name => plugin_page(name)?,
     };
     match std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -102,6 +95,35 @@ pub fn plugins() -> String {
         }
     }
     out
+}
+
+/// The pages of all plugins of a name, whatever their kind.
+pub fn plugin_page(name: &str) -> anyhow::Result<String> {
+    let all = [
+        ("input", input::INPUTS, plugin::COMMON_INPUT),
+        ("codec", codec::CODECS, plugin::COMMON_CODEC),
+        ("filter", filter::FILTERS, plugin::COMMON_FILTER),
+        ("output", output::OUTPUTS, plugin::COMMON_OUTPUT),
+    ];
+    let mut out = String::new();
+    for (kind, specs, common) in all {
+        for spec in specs.iter().filter(|spec| spec.name == name) {
+            let _ = writeln!(out, "{}# The {kind} `{name}`", if out.is_empty() { "" } else { "\n" });
+            let mut text = String::new();
+            page(spec, &mut text);
+            // The heading is above.
+            out.push_str(text.trim_start().split_once('\n').map_or("", |(_, rest)| rest));
+            let _ = writeln!(out, "\nEvery {kind} also takes:\n");
+            options(common, &mut out);
+        }
+    }
+    if out.is_empty() {
+        let names = all.iter().flat_map(|(_, specs, _)| specs.iter().map(|spec| spec.name));
+        let near = crate::language::suggest::did_you_mean(name, names.chain(["plugins", "settings"]));
+        let near = near.unwrap_or_else(|| "`logboom docs` prints all of them".to_owned());
+        anyhow::bail!("there is no plugin `{name}`: {near}");
+    }
+    Ok(out)
 }
 
 fn page(spec: &Spec, out: &mut String) {

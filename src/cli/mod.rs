@@ -6,8 +6,11 @@
 
 pub mod demo;
 pub mod docs;
+pub mod explain;
+pub mod fmt;
 pub mod generate;
 pub mod rules;
+pub mod test;
 
 use crate::daemon;
 use crate::language::suggest;
@@ -34,10 +37,14 @@ pub enum Command {
     Demo(Vec<String>),
     /// `check …`: check rule files.
     Check(Vec<String>),
-    /// `test …`: run unit tests of rules.
+    /// `test rules …`: run unit tests of rules; `test …`: of pipelines.
     Test(Vec<String>),
     /// `docs …`: print the reference of plugins or settings.
     Docs(Vec<String>),
+    /// `explain …`: print the compiled plan.
+    Explain(Vec<String>),
+    /// `fmt …`: format pipelines.
+    Fmt(Vec<String>),
 }
 
 /// Short flags and the settings that they stand for.
@@ -72,10 +79,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Version) => print(&format!("logboom {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Help) => print(&help()),
         Ok(Command::Docs(arguments)) => docs::main(arguments).map(|()| true),
+        Ok(Command::Explain(arguments)) => explain::main(arguments),
+        Ok(Command::Fmt(arguments)) => fmt::main(arguments),
+        Ok(Command::Test(arguments)) if arguments.first().is_some_and(|what| what == "rules") => rules::test(arguments),
+        Ok(Command::Test(arguments)) => test::main(arguments),
         Ok(Command::Generate(arguments)) => generate::main(arguments).map(|()| true),
         Ok(Command::Demo(arguments)) => demo::main(arguments),
         Ok(Command::Check(arguments)) => rules::check(arguments),
-        Ok(Command::Test(arguments)) => rules::test(arguments),
         Ok(Command::Run(settings)) => daemon::run(&settings),
         Err(error) => Err(error.into()),
     };
@@ -104,6 +114,8 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
         Some("check") => return Ok(Command::Check(arguments.split_off(1))),
         Some("test") => return Ok(Command::Test(arguments.split_off(1))),
         Some("docs") => return Ok(Command::Docs(arguments.split_off(1))),
+        Some("explain") => return Ok(Command::Explain(arguments.split_off(1))),
+        Some("fmt") => return Ok(Command::Fmt(arguments.split_off(1))),
         Some("help") => return Ok(Command::Help),
         Some("version") => return Ok(Command::Version),
         _ => {}
@@ -220,7 +232,8 @@ fn unknown(argument: &str) -> String {
         let near = near.filter(|_| argument.starts_with("--")).unwrap_or_else(|| "see `--help`".to_owned());
         return format!("unknown flag `{argument}`: {near}");
     }
-    let near = suggest::did_you_mean(argument, ["check", "demo", "docs", "generate", "test"]);
+    let commands = ["check", "demo", "docs", "explain", "fmt", "generate", "test"];
+    let near = suggest::did_you_mean(argument, commands);
     let near = near.unwrap_or_else(|| {
         "a pattern of files needs quotes, `-f 'folder/*.conf'`, so that the shell leaves it as it is".to_owned()
     });
@@ -234,7 +247,11 @@ pub fn help() -> String {
          Usage: logboom [flags]              run pipelines\n       \
          logboom demo                 try it with generated logs\n       \
          logboom generate --help      write sample logs to standard output\n       \
+         logboom test FILE…           run unit tests of pipelines\n       \
+         logboom fmt FILE…            format pipelines\n       \
+         logboom explain FILE…        print the compiled plan, and what may be slow or ambiguous\n       \
          logboom docs                 print the plugins and their options\n       \
+         logboom docs PLUGIN          print one plugin's page\n       \
          logboom docs settings        print all settings as a logboom.yml\n       \
          logboom check rules FILE…    check rule files of Prometheus' format\n       \
          logboom test rules FILE…     run unit tests of rules, in promtool's format\n\n\

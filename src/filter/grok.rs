@@ -6,6 +6,10 @@
 //!
 //! A capture becomes a span of the text that it was found in: no byte is copied.
 
+mod explain;
+
+pub use explain::{Explained, explain};
+
 use super::{Filter, Run};
 use crate::diagnostic::{Diagnostic, Place, code};
 use crate::event::json::write_value;

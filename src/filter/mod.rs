@@ -23,7 +23,7 @@ mod elasticsearch;
 mod environment;
 mod extractnumbers;
 mod fingerprint;
-mod grok;
+pub mod grok;
 mod http;
 mod json;
 mod json_encode;

@@ -6,12 +6,14 @@
 //! regular expression's; on any doubt it declines and the text goes to PCRE2. Before that, a
 //! literal that every match must hold sorts out most texts that can't match.
 
+mod explain;
 mod library;
 mod pairs;
 mod scanner;
 mod token;
 mod tree;
 
+pub use explain::{Explanation, explain};
 pub use library::{Library, Set};
 pub use pairs::Pairs;
 

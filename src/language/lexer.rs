@@ -65,6 +65,11 @@ impl<'t> Lexer<'t> {
         self.rest().chars().next()
     }
 
+    /// All of the text.
+    pub(super) fn whole(&self) -> &'t str {
+        self.text
+    }
+
     /// The text between two offsets.
     pub(super) fn slice(&self, start: usize, end: usize) -> &'t str {
         &self.text[start..end]

@@ -9,6 +9,7 @@ pub mod ast;
 mod check;
 mod condition;
 mod expression;
+mod format;
 mod lexer;
 mod lower;
 mod parser;
@@ -22,8 +23,9 @@ mod value;
 pub mod variable;
 
 pub use check::Language;
+pub use format::format;
 pub use lower::{Outcome, compile};
-pub use parser::{Parsed, parse};
+pub use parser::{Parsed, only_filters, parse};
 pub use plan::{Cond, Plan, Step};
 pub use print::print;
 

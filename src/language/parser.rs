@@ -27,6 +27,29 @@ pub fn parse(text: &str, file: u32) -> Parsed {
     Parsed { tree, diagnostics: parser.diagnostics }
 }
 
+/// The text with everything outside of its filter sections made blank, so that places stay what
+/// they are.
+pub fn only_filters(text: &str) -> String {
+    let sections = parse(text, 0).tree.sections;
+    let mut kept = String::with_capacity(text.len());
+    let mut keep = |part: &str, as_it_is: bool| match as_it_is {
+        true => kept.push_str(part),
+        false => kept.extend(part.chars().flat_map(|c| {
+            let blank = if c == '\n' { '\n' } else { ' ' };
+            std::iter::repeat_n(blank, if c == '\n' { 1 } else { c.len_utf8() })
+        })),
+    };
+    let mut from = 0;
+    let mut filter = true;
+    for section in &sections {
+        let start = section.at.0.start as usize;
+        keep(&text[from..start], filter);
+        (from, filter) = (start, section.kind == Kind::Filter);
+    }
+    keep(&text[from..], filter);
+    kept
+}
+
 /// A mistake that was reported; the caller decides where to go on.
 pub(super) struct Failed;
 

@@ -328,6 +328,28 @@ mod tests {
             prop_assert_eq!(parsed.tree, tree, "{}", text);
         }
 
+        /// Formatting says the same, keeps every comment, and changes nothing the second time.
+        #[test]
+        fn formatting_says_the_same(
+            tree in tree(),
+            comments in vec((any::<prop::sample::Index>(), prop::sample::select(vec![" # c\n", "\n# c\n", "\n\n\n"])), 0..4),
+        ) {
+            let mut text = print(&tree);
+            for (index, comment) in comments {
+                let spaces: Vec<usize> = text.match_indices([' ', '\n']).map(|(at, _)| at).collect();
+                if !spaces.is_empty() {
+                    text.insert_str(spaces[index.index(spaces.len())], comment);
+                }
+            }
+            let parsed = parse(&text, 0);
+            // A comment may have gone into a text with a quote behind it.
+            prop_assume!(parsed.diagnostics.is_empty());
+            let formatted = crate::language::format(&text).unwrap();
+            prop_assert_eq!(&parse(&formatted, 0).tree, &parsed.tree, "{}\n{}", text, formatted);
+            prop_assert_eq!(formatted.matches("# c").count(), text.matches("# c").count(), "{}\n{}", text, formatted);
+            prop_assert_eq!(&crate::language::format(&formatted).unwrap(), &formatted, "{}", text);
+        }
+
         /// Damaged text still gives a tree, mistakes at places inside the text, and no panic.
         #[test]
         fn damage_is_told(tree in tree(), cut in any::<prop::sample::Index>(), put in "[{}()\\[\\]\"'/=>,# a]{0,3}") {

@@ -24,6 +24,7 @@ mod outlet;
 mod reload;
 pub mod route;
 mod thread;
+mod trial;
 mod worker;
 
 pub use ack::{Ack, Delivery, Position, Shared, Tracker};
@@ -31,6 +32,7 @@ pub use build::{Blueprint, Sizes, Standing};
 pub use feed::{Entrance, Feed, MakeJoiner, Stop, Work};
 pub use link::{Links, Sender};
 pub use thread::{Bell, Thread};
+pub use trial::Trial;
 
 use crate::index::Index;
 use crate::input::Input;

@@ -13,3 +13,4 @@ mod program;
 mod reload;
 mod shipped;
 mod tidy;
+mod tools;

@@ -55,6 +55,13 @@ pub(super) fn value(batch: &mut Batch, avro: &Avro, schema: &Schema, names: &Nam
             },
             _ => value(batch, inner, schema, names),
         },
+        Avro::Array(_) | Avro::Map(_) | Avro::Record(_) => several(batch, avro, schema, names),
+    }
+}
+
+/// Arrays, maps and records.
+fn several(batch: &mut Batch, avro: &Avro, schema: &Schema, names: &Names) -> Value {
+    match avro {
         Avro::Array(elements) => {
             let items = if let Schema::Array(array) = schema { &array.items } else { schema };
             let entries: Vec<Entry> =
@@ -81,6 +88,7 @@ pub(super) fn value(batch: &mut Batch, avro: &Avro, schema: &Schema, names: &Nam
             }
             Value::Object(batch.list(&entries))
         }
+        _ => Value::Null,
     }
 }
 

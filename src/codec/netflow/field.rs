@@ -2,8 +2,8 @@
 
 use crate::codec::charset::Charset;
 use crate::event::{Batch, Entry, FieldId, Value};
+use core::net::{Ipv4Addr, Ipv6Addr};
 use rustc_hash::FxHashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// How bytes are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
