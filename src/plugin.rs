@@ -303,6 +303,20 @@ pub struct Context {
 }
 
 impl Context {
+    /// For plugins that no running pipeline has: those that are only explained or tried.
+    pub fn alone(pipeline: &str, ecs: bool, check_only: bool) -> Context {
+        Context {
+            pipeline: pipeline.to_owned(),
+            id: pipeline.to_owned(),
+            ecs,
+            data: std::env::temp_dir(),
+            check_only,
+            index: None,
+            links: Arc::default(),
+            derived: Default::default(),
+        }
+    }
+
     /// The same for one plugin of the pipeline: with its id, and its own `ecs_compatibility`.
     pub fn plugin(&self, id: &str, options: &Options) -> Context {
         let ecs = options.str("ecs_compatibility").map_or(self.ecs, |mode| mode != "disabled");

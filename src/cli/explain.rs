@@ -41,15 +41,7 @@ pub fn main(arguments: Vec<String>) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let Some(plan) = outcome.plan else { return Ok(false) };
-    let context = Context {
-        pipeline: "main".to_owned(),
-        id: String::new(),
-        ecs: args.ecs != "disabled",
-        data: std::env::temp_dir(),
-        check_only: true,
-        index: None,
-        links: std::sync::Arc::default(),
-    };
+    let context = Context::alone("main", args.ecs != "disabled", true);
     let mut printer = Printer { context, out: String::new(), warnings: 0, only_warnings: args.warnings };
     printer.plan(&plan);
     super::print(&printer.out)

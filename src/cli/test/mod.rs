@@ -121,15 +121,7 @@ fn plan(sources: &Sources, suite: &Suite) -> anyhow::Result<Plan> {
 
 /// What differs in a case; empty where it passes.
 fn check(case: &Case, plan: &Plan, suite: &Suite) -> Result<String, Vec<Diagnostic>> {
-    let context = Context {
-        pipeline: "test".to_owned(),
-        id: "test".to_owned(),
-        ecs: suite.ecs,
-        data: std::env::temp_dir(),
-        check_only: false,
-        index: None,
-        links: std::sync::Arc::default(),
-    };
+    let context = Context::alone("test", suite.ecs, false);
     // Built anew for each, since filters such as `aggregate` remember.
     let mut trial = Trial::build(plan, &context)?;
     let got = case.run(&mut trial, &context)?;
