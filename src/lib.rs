@@ -39,6 +39,7 @@ pub mod api;
 pub mod search;
 
 // Under everything
+pub mod endpoint;
 pub mod lock;
 pub mod resolver;
 pub mod resource;

@@ -13,6 +13,7 @@ mod index;
 pub mod pipeline;
 pub mod process;
 mod registry;
+pub mod remote;
 pub mod sampler;
 
 pub use derive::{Derived, Deriver};

@@ -425,7 +425,7 @@ impl Stored {
 }
 
 /// What a counter was before it began.
-fn zero(value: &Value) -> Value {
+pub fn zero(value: &Value) -> Value {
     match value {
         Value::Float(_) => Value::Float(0.0),
         Value::Histogram(histogram) => NativeHistogram {

@@ -31,7 +31,12 @@ pub struct Store {
     long: Window,
     /// Metrics whose samples stay long.
     kept: RwLock<Arc<HashSet<String>>>,
+    /// Who else gets what rules record.
+    listeners: RwLock<Vec<Listener>>,
 }
+
+/// Gets what rules record, on the thread that does. It must not wait.
+pub type Listener = Box<dyn Fn(&[(Labels, Sample)]) + Send + Sync>;
 
 impl Store {
     /// Opens both windows below a folder; without one they are kept in memory alone.
@@ -44,6 +49,7 @@ impl Store {
             short: open("window", settings.retention_ms)?,
             long: open("recorded", settings.long_retention_ms)?,
             kept: RwLock::default(),
+            listeners: RwLock::default(),
         })
     }
 
@@ -67,6 +73,12 @@ impl Store {
     /// staleness markers of their own which series have ended.
     pub fn append(&self, samples: &[(Labels, Sample)]) {
         self.long.append(samples);
+        self.listeners.read().iter().for_each(|listener| listener(samples));
+    }
+
+    /// Also gives what rules record to `listener` from now on.
+    pub fn on_append(&self, listener: Listener) {
+        self.listeners.write().push(listener);
     }
 
     /// Hours of everything.
