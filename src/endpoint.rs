@@ -111,7 +111,9 @@ impl Endpoint {
         };
         let redirects = if text(from, "follow_redirects").as_deref() == Some("false") { 0 } else { 5 };
         let proxy = match text(from, "proxy_url") {
-            Some(url) => Some(ureq::Proxy::new(&url).map_err(|error| format!("cannot use the proxy `{url}`: {error}"))?),
+            Some(url) => {
+                Some(ureq::Proxy::new(&url).map_err(|error| format!("cannot use the proxy `{url}`: {error}"))?)
+            }
             None => None,
         };
         let config = ureq::Agent::config_builder()

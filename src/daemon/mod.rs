@@ -7,6 +7,7 @@
 
 mod apis;
 mod fleet;
+mod outlets;
 mod prepare;
 
 pub use prepare::{Configured, derive_defaults};
@@ -22,6 +23,7 @@ use anyhow::{Context as _, anyhow};
 use apis::{Apis, Bound};
 use crossbeam::channel::{Receiver, Sender, select, unbounded};
 use fleet::{Change, Fleet};
+use outlets::{Outlets, Wanted};
 use prepare::{Compiled, Refusal, Surroundings, compile, together};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -60,7 +62,8 @@ fn check(settings: &Settings, pipelines: &[Configured]) -> bool {
         derive_defaults(&derived);
     }
     let surroundings = Surroundings { settings, index: None, links: &links, derived: &derived };
-    let outcome = compile(pipelines).and_then(|compiled| {
+    let outlets = Wanted::read(settings).map(|_| ()).map_err(|mistakes| Refusal::plain(mistakes.join("\n") + "\n"));
+    let outcome = outlets.and_then(|()| compile(pipelines)).and_then(|compiled| {
         eprint!("{}", compiled.warnings);
         let build = |planned| surroundings.build(planned, &Standing::default()).err();
         together(compiled.pipelines.iter().filter_map(build).collect())
@@ -93,6 +96,7 @@ pub struct Daemon {
     apis: Apis,
     /// Keeps the series of all metrics, unless the settings say otherwise.
     sampler: Option<Arc<Sampler>>,
+    outlets: Option<Outlets>,
     commands: (Sender<Command>, Receiver<Command>),
     bell: Receiver<()>,
     stopping: Arc<AtomicBool>,
@@ -116,6 +120,7 @@ impl Daemon {
             Err(refusal) => return refuse(refusal),
         };
         eprint!("{}", compiled.warnings);
+        let wanted = Wanted::read(settings).map_err(|mistakes| anyhow!(mistakes.join("\n")))?;
         let lock = lock(settings.data())?;
         let registry = Registry::new();
         if settings.flag("derive.defaults") {
@@ -127,6 +132,7 @@ impl Daemon {
             fleet: Fleet::new(&registry, &links, bell, settings.data().to_owned()),
             apis: Apis::new(settings, &registry)?,
             sampler: sampler(settings, &registry)?,
+            outlets: None,
             settings: settings.clone(),
             registry,
             links,
@@ -151,6 +157,7 @@ impl Daemon {
             daemon.apis.serve_node(bound, &daemon.registry, daemon.sampler.as_ref(), settings)?;
         }
         daemon.serve_search(search)?;
+        daemon.outlets = Some(wanted.start(settings, &daemon.registry, daemon.sampler.as_ref())?);
         if let Some(sampler) = &daemon.sampler {
             sampler.start()?;
         }
@@ -292,6 +299,9 @@ impl Daemon {
         }
         if let Some(sampler) = &self.sampler {
             sampler.end();
+        }
+        if let Some(outlets) = &self.outlets {
+            outlets.end();
         }
         self.apis.end();
         if !clean {

@@ -12,6 +12,7 @@ pub mod identity;
 mod index;
 pub mod pipeline;
 pub mod process;
+pub mod push;
 mod registry;
 pub mod remote;
 pub mod sampler;

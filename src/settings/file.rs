@@ -130,8 +130,15 @@ fn flatten(yaml: &Yaml, prefix: &str, out: &mut Vec<(String, Option<Vec<String>>
         };
         let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
         match value {
-            Yaml::Mapping(_) => flatten(value, &name, out, mistakes),
             Yaml::Null => out.push((name, None)),
+            _ if table::find(&name).is_some_and(|def| def.ty == table::Type::Endpoints) => {
+                let elements = match value {
+                    Yaml::Sequence(elements) => &elements[..],
+                    one => std::slice::from_ref(one),
+                };
+                out.push((name, Some(elements.iter().map(endpoint).collect())));
+            }
+            Yaml::Mapping(_) => flatten(value, &name, out, mistakes),
             Yaml::Sequence(elements) => match elements.iter().map(scalar).collect::<Option<Vec<String>>>() {
                 Some(texts) => out.push((name, Some(texts))),
                 // `modules` and `var.*` of Logstash are lists of hashes: known, and refused elsewhere.
@@ -140,6 +147,11 @@ fn flatten(yaml: &Yaml, prefix: &str, out: &mut Vec<(String, Option<Vec<String>>
             value => out.push((name, scalar(value).map(|text| vec![text]))),
         }
     }
+}
+
+/// An URL, or an object as JSON.
+fn endpoint(yaml: &Yaml) -> String {
+    scalar(yaml).or_else(|| serde_json::to_string(yaml).ok()).unwrap_or_default()
 }
 
 fn scalar(yaml: &Yaml) -> Option<String> {

@@ -362,6 +362,7 @@ fn parse(ty: Type, texts: &[String]) -> Option<Value> {
             words.contains(&word).then(|| Value::Text(word.to_owned()))?
         }
         Type::Paths => Value::List(texts.to_vec()),
+        Type::Endpoints => Value::List(endpoints(texts)?),
         Type::List => {
             // One text stands for a list where variables and flags can carry no other.
             let trimmed = one().map(|text| text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text));
@@ -386,6 +387,26 @@ fn unquote(text: &str) -> &str {
 }
 
 /// What to say about a setting that is none.
+/// URLs, and objects in JSON; one text may hold several of them.
+fn endpoints(texts: &[String]) -> Option<Vec<String>> {
+    let mut all = Vec::new();
+    for text in texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        if text.starts_with('{') {
+            serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).ok()?;
+            all.push(text.to_owned());
+        } else if text.starts_with('[') {
+            let list: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+            all.extend(list.into_iter().map(|one| match one {
+                serde_json::Value::String(url) => url,
+                object => object.to_string(),
+            }));
+        } else {
+            all.extend(text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()));
+        }
+    }
+    Some(all)
+}
+
 fn unknown(name: &str) -> String {
     let names = || table::SETTINGS.iter().map(|def| def.name);
     if let Some(near) = suggest::did_you_mean(name, names()) {

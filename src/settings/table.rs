@@ -25,6 +25,9 @@ pub enum Type {
     Words(&'static [&'static str]),
     /// Texts: a YAML list, or one text with commas.
     List,
+    /// Endpoints: an URL or an object with `url` and more, or a list of these. Kept as texts: URLs, and
+    /// objects in JSON.
+    Endpoints,
     /// A port, or a range of which the first free one is taken: `9600-9700`.
     Ports,
 }
@@ -90,7 +93,6 @@ const NO_DISK_QUEUE: &str = "There is no disk queue yet.";
 const NO_DEAD_LETTERS: &str =
     "There is no dead letter queue yet: events that can't be processed are logged and dropped.";
 const NO_SLOWLOG: &str = "There is no slow log yet.";
-const NO_OTEL: &str = "Metrics are not pushed: scrape `/metrics` instead.";
 const NO_KEYSTORE: &str = "There is no keystore: `${NAME}` comes from the environment alone.";
 
 /// Every setting, in alphabetical order.
@@ -207,16 +209,41 @@ pub static SETTINGS: &[Def] = &[
     of_pipeline(harmless("metric.collect", Type::Boolean, "true")),
     harmless("monitoring.cluster_uuid", Type::Text, ""),
     used("node.name", Type::Text, "", "The name of this node in the management API; the host's where not set."),
-    differs("otel.exporter.otlp.certificate", Type::Path, "", NO_OTEL),
-    differs("otel.exporter.otlp.client.certificate", Type::Path, "", NO_OTEL),
-    differs("otel.exporter.otlp.client.key", Type::Path, "", NO_OTEL),
-    harmless("otel.exporter.otlp.endpoint", Type::Text, ""),
-    harmless("otel.exporter.otlp.headers", Type::Text, ""),
-    harmless("otel.exporter.otlp.protocol", Type::Words(&["grpc", "http"]), "grpc"),
-    harmless("otel.metric.export.interval", NANOS, "10s"),
-    differs("otel.metrics.enabled", Type::Boolean, "false", NO_OTEL),
-    harmless("otel.resource.attributes", Type::Text, ""),
-    harmless("otel.service.name", Type::Text, ""),
+    used("otel.exporter.otlp.certificate", Type::Path, "", "The authority that signed the collector's certificate."),
+    used("otel.exporter.otlp.client.certificate", Type::Path, "", "The certificate to show to the collector."),
+    used("otel.exporter.otlp.client.key", Type::Path, "", "Its key."),
+    used(
+        "otel.exporter.otlp.endpoint",
+        Type::Text,
+        "http://localhost:4318",
+        "The OpenTelemetry collector; `/v1/metrics` is added where the URL has no path.",
+    ),
+    used(
+        "otel.exporter.otlp.headers",
+        Type::Text,
+        "",
+        "Headers for the collector, `name=value` each, with commas between.",
+    ),
+    used(
+        "otel.exporter.otlp.protocol",
+        Type::Words(&["grpc", "http"]),
+        "http",
+        "How metrics travel: only protocol buffers by HTTP here, also where Logstash would use gRPC.",
+    ),
+    used("otel.metric.export.interval", NANOS, "10s", "How often metrics are pushed to the collector."),
+    used(
+        "otel.metrics.enabled",
+        Type::Boolean,
+        "false",
+        "Whether all metrics are pushed to an OpenTelemetry collector.",
+    ),
+    used(
+        "otel.resource.attributes",
+        Type::Text,
+        "",
+        "Attributes of this process for the collector, `name=value` each, with commas between.",
+    ),
+    used("otel.service.name", Type::Text, "logboom", "The name of this service for the collector."),
     each(
         "path.config",
         Type::Paths,
@@ -288,6 +315,19 @@ pub static SETTINGS: &[Def] = &[
         "",
         "Threads that decode and filter; as many as cores where not set.",
     ),
+    used(
+        "pushgateway.interval",
+        Type::Time(Duration::from_secs(1)),
+        "15s",
+        "How often metrics are pushed to Pushgateways.",
+    ),
+    used("pushgateway.job", Type::Text, "logboom", "The job under which metrics are pushed to Pushgateways."),
+    used(
+        "pushgateway.urls",
+        Type::Endpoints,
+        "",
+        "Pushgateways that all metrics are pushed to: an URL each, or an object as in `remote_write.urls`.",
+    ),
     of_pipeline(harmless("queue.checkpoint.acks", ANY, "1024")),
     of_pipeline(harmless("queue.checkpoint.interval", ANY, "1000")),
     of_pipeline(harmless("queue.checkpoint.retry", Type::Boolean, "true")),
@@ -302,6 +342,18 @@ pub static SETTINGS: &[Def] = &[
         Type::Words(&["memory", "persisted"]),
         "memory",
         "Where events wait between inputs and workers; `persisted` is not there yet.",
+    ),
+    used(
+        "remote_write.external_labels",
+        Type::List,
+        "",
+        "Labels for every series that is sent away, `name=value` each, where it has none of the name.",
+    ),
+    used(
+        "remote_write.urls",
+        Type::Endpoints,
+        "",
+        "Where the samples of all series are sent by Prometheus' remote write: an URL each, or an object with `url` and, as in `prometheus.yml`, `protobuf_message` (or `protocol_version: 2.0`), `basic_auth`, `authorization`, `tls_config`, `headers`, `remote_timeout`, `write_relabel_configs`, `queue_config` (`max_shards`, `max_samples_per_send`, `max_bytes` on disk), `metadata_config`, `send_exemplars`, `send_native_histograms`.",
     ),
     used(
         "search.allow_unauthenticated",
@@ -376,6 +428,7 @@ impl Type {
             Type::Paths => "a path or a list of paths".to_owned(),
             Type::Words(words) => format!("one of {}", words.join(", ")),
             Type::List => "a list".to_owned(),
+            Type::Endpoints => "URLs, or objects with `url` and more".to_owned(),
             Type::Ports => "a port, or a range such as `9600-9700`".to_owned(),
         }
     }

@@ -4,6 +4,7 @@
 //! Native histograms and created timestamps travel by protocol buffers alone, exemplars by these
 //! and by OpenMetrics.
 
+pub mod otlp;
 pub mod protobuf;
 pub mod spans;
 mod text;

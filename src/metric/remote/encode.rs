@@ -109,7 +109,14 @@ fn second(series: &[Outgoing]) -> Request {
         let exemplars = exemplars.collect();
         let metadata =
             one.about.as_ref().map(|(_, about, help)| Metadata2 { kind: kind(about), help_ref: symbols.place(help) });
-        timeseries.push(TimeSeries2 { labels_refs, samples, histograms, exemplars, metadata, created_timestamp: created });
+        timeseries.push(TimeSeries2 {
+            labels_refs,
+            samples,
+            histograms,
+            exemplars,
+            metadata,
+            created_timestamp: created,
+        });
     }
     Request { symbols: symbols.into_texts(), timeseries }
 }

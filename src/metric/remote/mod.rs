@@ -89,7 +89,7 @@ struct State {
     present: FxHashMap<Labels, bool>,
     /// What relabelling made of a series.
     relabelled: FxHashMap<Labels, Option<Labels>>,
-    metadata_ms: i64,
+    metadata_ms: Option<i64>,
 }
 
 /// Sends to all endpoints.
@@ -131,7 +131,15 @@ impl Target {
         let samples_max = number("max_samples_per_send", SAMPLES_PER_REQUEST as u64, 1)? as usize;
         let queue_bytes = number("max_bytes", QUEUE_BYTES, 1 << 20)?;
         // Of Prometheus, without a meaning here: its queue is in memory.
-        for name in ["capacity", "min_shards", "batch_send_deadline", "min_backoff", "max_backoff", "sample_age_limit", "retry_on_http_429"] {
+        for name in [
+            "capacity",
+            "min_shards",
+            "batch_send_deadline",
+            "min_backoff",
+            "max_backoff",
+            "sample_age_limit",
+            "retry_on_http_429",
+        ] {
             queue.remove(name);
         }
         endpoint::nothing_left(&queue, "`queue_config`")?;
@@ -230,8 +238,9 @@ impl Remote {
         }
         state.present = present;
         self.push(outgoing);
-        if self.target.protocol == Protocol::V1 && self.target.metadata && tick.at_ms - state.metadata_ms >= METADATA_MS {
-            state.metadata_ms = tick.at_ms;
+        let due = state.metadata_ms.is_none_or(|last| tick.at_ms - last >= METADATA_MS);
+        if due && self.target.metadata && self.target.protocol == Protocol::V1 {
+            state.metadata_ms = Some(tick.at_ms);
             let all = tick.metadata.iter().map(|(name, about)| (name.as_str(), about.kind, about.help.as_str()));
             self.shards[0].push(0, &encode::metadata(all));
         }

@@ -66,8 +66,7 @@ impl Queue {
         let read = done.unwrap_or((files.first().map_or(next, |(number, _)| *number), 0));
         let write = File::create(folder.join(name(next)))?;
         files.push((next, 0));
-        let mut queue =
-            Queue { folder: folder.to_owned(), bytes_max, files, write, read, reader: None, dropped: 0 };
+        let mut queue = Queue { folder: folder.to_owned(), bytes_max, files, write, read, reader: None, dropped: 0 };
         queue.forget_read();
         Ok(queue)
     }
@@ -162,6 +161,12 @@ impl Queue {
         self.read = self.read.max((number + 1, 0));
         self.files.remove(0);
         let _gone = fs::remove_file(self.folder.join(name(number)));
+    }
+
+    /// Bytes that wait.
+    pub(super) fn waiting(&self) -> u64 {
+        let done = if self.files.first().is_some_and(|(number, _)| *number == self.read.0) { self.read.1 } else { 0 };
+        self.bytes().saturating_sub(done)
     }
 
     /// Bytes on disk.

@@ -50,7 +50,9 @@ pub fn apply(steps: &[Relabel], labels: &Labels) -> Option<Labels> {
 
 impl Relabel {
     fn new(value: Value) -> Result<Relabel, String> {
-        let Value::Object(mut from) = value else { return Err(format!("a relabelling step is an object, not `{value}`")) };
+        let Value::Object(mut from) = value else {
+            return Err(format!("a relabelling step is an object, not `{value}`"));
+        };
         let action = text(&mut from, "action").unwrap_or_else(|| "replace".to_owned()).to_ascii_lowercase();
         let action = match action.as_str() {
             "replace" => Action::Replace,
@@ -198,8 +200,14 @@ mod tests {
         );
         check(r#"[{"action":"labeldrop","regex":"h.*"}]"#, Some(r#"up{job="A"}"#));
         check(r#"[{"action":"labelkeep","regex":"__name__|job"}]"#, Some(r#"up{job="A"}"#));
-        check(r#"[{"action":"lowercase","source_labels":["job"],"target_label":"job"}]"#, Some(r#"up{host="a:80", job="a"}"#));
-        check(r#"[{"action":"labelmap","regex":"(h).*","replacement":"my_$1"}]"#, Some(r#"up{host="a:80", job="A", my_h="a:80"}"#));
+        check(
+            r#"[{"action":"lowercase","source_labels":["job"],"target_label":"job"}]"#,
+            Some(r#"up{host="a:80", job="a"}"#),
+        );
+        check(
+            r#"[{"action":"labelmap","regex":"(h).*","replacement":"my_$1"}]"#,
+            Some(r#"up{host="a:80", job="A", my_h="a:80"}"#),
+        );
         check(r#"[{"target_label":"dc","replacement":"x"}]"#, Some(r#"up{dc="x", host="a:80", job="A"}"#));
     }
 

@@ -77,7 +77,7 @@ impl Sender {
     }
 
     fn measure(&self, state: &mut State) {
-        let bytes = state.queue.bytes();
+        let bytes = state.queue.waiting();
         self.counts.waiting.add(bytes as i64 - state.bytes as i64);
         state.bytes = bytes;
     }

@@ -91,7 +91,8 @@ fn until(what: impl Fn() -> bool) {
 }
 
 /// Keeps only what the test counts.
-const KEEP: &str = r#""write_relabel_configs":[{"source_labels":["__name__"],"regex":"things_total|r","action":"keep"}]"#;
+const KEEP: &str =
+    r#""write_relabel_configs":[{"source_labels":["__name__"],"regex":"things_total|r","action":"keep"}]"#;
 
 #[test]
 fn samples_arrive_through_trouble_and_end_with_a_marker() {
@@ -118,7 +119,9 @@ fn samples_arrive_through_trouble_and_end_with_a_marker() {
 fn what_is_refused_is_dropped_and_counted() {
     let (url, bodies) = receiver(&["400 x", "204 x"]);
     let world = world();
-    let remote = world.start(&format!(r#"{{"url":"{url}",{KEEP},"queue_config":{{"max_shards":1}},"metadata_config":{{"send":false}}}}"#));
+    let remote = world.start(&format!(
+        r#"{{"url":"{url}",{KEEP},"queue_config":{{"max_shards":1}},"metadata_config":{{"send":false}}}}"#
+    ));
     world.registry.counter("things", "Things.", &[]).add(1);
     world.sampler.take(10_000);
     world.sampler.take(20_000);
@@ -194,7 +197,10 @@ fn targets_are_read() {
         (got, _) => panic!("{text}: {:?}", got.err()),
     };
     check("http://h/write", Ok((Protocol::V1, SHARDS)));
-    check(r#"{"url":"http://h","protocol_version":"2.0","queue_config":{"max_shards":1,"capacity":5}}"#, Ok((Protocol::V2, 1)));
+    check(
+        r#"{"url":"http://h","protocol_version":"2.0","queue_config":{"max_shards":1,"capacity":5}}"#,
+        Ok((Protocol::V2, 1)),
+    );
     check(r#"{"url":"http://h","protobuf_message":"io.prometheus.write.v2.Request"}"#, Ok((Protocol::V2, SHARDS)));
     check(r#"{"url":"http://h","protocol_version":"3"}"#, Err("unknown protocol `3`"));
     check(r#"{"url":"http://h","queue_config":{"x":1}}"#, Err("unknown member `x` of `queue_config`"));
