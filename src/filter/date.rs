@@ -7,7 +7,7 @@
 use super::common::{Name, set};
 use super::{Filter, Run};
 use crate::diagnostic::{Diagnostic, code};
-use crate::event::joda::{Format, Zone, parse_casual};
+use crate::event::joda::{Format, Memo, Zone, parse_casual};
 use crate::event::{Batch, EventId, FieldRef, Template, Timestamp, Value};
 use crate::plugin::{Build, Built, Context, Example, Opt, Options, Spec, Type};
 use std::sync::Arc;
@@ -90,9 +90,17 @@ struct Plan {
 
 struct Date {
     plan: Arc<Plan>,
+    /// One for each format, all of the zone that counted last.
+    memos: Vec<Memo>,
+    named: Named,
+}
+
+/// The zone that the last event named, and its name.
+#[derive(Default)]
+struct Named {
+    id: String,
+    zone: Option<Zone>,
     scratch: Vec<u8>,
-    /// The zone that the last event named, and its name.
-    last: (String, Option<Zone>),
 }
 
 fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
@@ -150,7 +158,8 @@ fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
 
 impl Date {
     fn new(plan: Arc<Plan>) -> Date {
-        Date { plan, scratch: Vec::new(), last: Default::default() }
+        let memos = vec![Memo::default(); plan.formats.len()];
+        Date { plan, memos, named: Named::default() }
     }
 }
 
@@ -194,11 +203,16 @@ impl Date {
     ) -> bool {
         let zone = match &plan.zone {
             Where::Fixed(zone) => Some(zone),
-            Where::Rendered(template) => self.zone_of(template, batch, event),
+            Where::Rendered(template) => {
+                if self.named.changed(template, batch, event) {
+                    self.memos.fill(Memo::default());
+                }
+                self.named.zone.as_ref()
+            }
         };
-        let at = plan.formats.iter().find_map(|format| match (format, value) {
+        let at = plan.formats.iter().zip(&mut self.memos).find_map(|(format, memo)| match (format, value) {
             (Kind::Iso8601, Value::Str(span)) => parse_casual(batch.text(span), zone?, now),
-            (Kind::Joda(format), Value::Str(span)) => format.parse(batch.text(span), zone?, now),
+            (Kind::Joda(format), Value::Str(span)) => format.parse_next(memo, batch.text(span), zone?, now),
             (Kind::Iso8601 | Kind::Joda(_), _) => None,
             (Kind::Tai64n, Value::Str(span)) => tai64n(batch.text(span)),
             (Kind::Tai64n, _) => None,
@@ -211,16 +225,19 @@ impl Date {
         }
         set(batch, event, target, Value::Time(at))
     }
+}
 
-    /// The zone that an event names; the last one is remembered.
-    fn zone_of(&mut self, template: &Template, batch: &Batch, event: EventId) -> Option<&Zone> {
+impl Named {
+    /// Whether an event names another zone than the one before it; [`Named::zone`] is its.
+    fn changed(&mut self, template: &Template, batch: &Batch, event: EventId) -> bool {
         self.scratch.clear();
         template.render(batch, event, &mut self.scratch);
-        if self.last.0.as_bytes() != self.scratch {
-            let id = std::str::from_utf8(&self.scratch).ok()?;
-            self.last = (id.to_owned(), Zone::parse(id));
+        if self.id.as_bytes() == self.scratch {
+            return false;
         }
-        self.last.1.as_ref()
+        self.id = String::from_utf8_lossy(&self.scratch).into_owned();
+        self.zone = Zone::parse(&self.id);
+        true
     }
 }
 

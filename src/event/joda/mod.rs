@@ -8,6 +8,7 @@
 //! | `pattern` | a pattern's text becomes a program |
 //! | `write` | the program writes a time |
 //! | `read` | the program reads a text into fields |
+//! | `memo` | the text before it spares reading most of the next |
 //! | `resolve` | fields become a point in time, by Joda's rules |
 //! | `casual` | what the date filter calls `ISO8601` |
 //! | `iso` | what `@timestamp` is in JSON |
@@ -16,6 +17,7 @@
 mod casual;
 mod civil;
 mod iso;
+mod memo;
 mod names;
 mod pattern;
 mod read;
@@ -25,5 +27,6 @@ mod zone;
 
 pub use casual::parse_casual;
 pub use iso::{parse_iso8601, write_iso8601};
+pub use memo::Memo;
 pub use pattern::{Format, FormatError};
 pub use zone::Zone;

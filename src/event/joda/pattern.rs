@@ -92,6 +92,8 @@ pub struct Format {
     pub(super) has_year: bool,
     /// The same for `Z`.
     pub(super) has_zone: bool,
+    /// See [`super::memo::whole`].
+    pub(super) whole: bool,
 }
 
 impl Format {
@@ -101,15 +103,16 @@ impl Format {
         if pattern.is_empty() {
             return Err(FormatError::Empty);
         }
-        let ops = joda(pattern)?.into();
+        let ops: Box<[Op]> = joda(pattern)?.into();
         let has = |letters: &[char]| pattern.contains(letters);
-        Ok(Format { ops, names: Names::of(locale), has_year: has(&['y', 'Y']), has_zone: has(&['Z']) })
+        let whole = super::memo::whole(&ops);
+        Ok(Format { ops, names: Names::of(locale), has_year: has(&['y', 'Y']), has_zone: has(&['Z']), whole })
     }
 
     /// Compiles a pattern of java.time, for writing. Weeks are ISO 8601's.
     pub fn java(pattern: &str) -> Result<Format, FormatError> {
         let ops = java(pattern)?.into();
-        Ok(Format { ops, names: Names::of("en"), has_year: true, has_zone: false })
+        Ok(Format { ops, names: Names::of("en"), has_year: true, has_zone: false, whole: false })
     }
 }
 

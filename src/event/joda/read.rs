@@ -10,10 +10,29 @@ impl Format {
     /// Reads all of `text`. A text without a zone is a local time in `zone`; one without a year
     /// gets the one that the date filter of Logstash guesses from `now`.
     pub fn parse(&self, text: &str, zone: &Zone, now: Timestamp) -> Option<Timestamp> {
+        self.parse_noting(text, zone, now, &mut None)
+    }
+
+    /// The same; says where the second stands, if it has two digits.
+    #[inline]
+    pub(super) fn parse_noting(
+        &self,
+        text: &str,
+        zone: &Zone,
+        now: Timestamp,
+        second: &mut Option<usize>,
+    ) -> Option<Timestamp> {
         let mut fields = Fields::default();
         let mut reader = Reader { text: text.as_bytes(), at: 0 };
         for op in &self.ops {
+            let at = reader.at;
             reader.read(op, &mut fields, self.names, now)?;
+            if matches!(op, Op::Number { field: Field::Second, .. })
+                && reader.at == at + 2
+                && text.as_bytes()[at].is_ascii_digit()
+            {
+                *second = Some(at);
+            }
         }
         if reader.at < text.len() {
             return None;
