@@ -41,6 +41,7 @@ pub mod search;
 // Under everything
 pub mod endpoint;
 pub mod lock;
+pub mod memory;
 pub mod resolver;
 pub mod resource;
 pub mod telemetry;

@@ -9,5 +9,6 @@ use std::process::ExitCode;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    logboom::memory::small_pages(true);
     logboom::cli::run(std::env::args_os().skip(1))
 }

@@ -92,6 +92,9 @@ pub struct Batch {
     pub frame_tags: Vec<Box<[&'static str]>>,
     /// The time at which the input read the batch: `@timestamp` of events without one.
     pub read_at: Option<Timestamp>,
+    /// How many fields the last event of the batch before had in the end: room for a new event, so
+    /// that it need not move while it grows.
+    room: u32,
 }
 
 impl Batch {
@@ -104,6 +107,8 @@ impl Batch {
     /// does not pin its size for ever.
     pub fn recycle(&mut self) {
         const KEEP_BYTES: usize = 16 << 20;
+        const ROOM_MAX: u32 = 64;
+        self.room = self.events.last().map_or(0, |event| event.root.len.next_multiple_of(4).min(ROOM_MAX));
         self.bytes.clear();
         self.bytes.shrink_to(KEEP_BYTES);
         self.entries.clear();
@@ -363,6 +368,20 @@ impl Batch {
         self.fields(event).iter().find(|e| e.key == key).map(|e| e.value)
     }
 
+    /// Adds top-level fields, of which the event must have none.
+    #[inline]
+    pub(crate) fn extend(&mut self, event: EventId, fields: &[Entry]) {
+        self.reserve(event, fields.len());
+        self.spare(event)[..fields.len()].copy_from_slice(fields);
+        self.add_spare(event, fields.len());
+    }
+
+    /// The union of the [`FieldId::bit`]s of the top-level fields.
+    #[inline]
+    pub(crate) fn bits(&self, event: EventId) -> u64 {
+        self.fields(event).iter().fold(0, |bits, entry| bits | entry.key.bit())
+    }
+
     /// Sets the value that a reference names; makes the hashes on the way. A value on the way
     /// that is neither hash nor array is left, and false returned (Logstash raises there).
     #[inline]
@@ -390,7 +409,7 @@ impl Batch {
         let Event { root, capacity, .. } = self.events[event as usize];
         let wanted = root.len + more as u32;
         if wanted > capacity {
-            self.grow_root(event, wanted.next_multiple_of(8));
+            self.grow_root(event, wanted.next_multiple_of(8).max(self.room));
         }
     }
 
@@ -427,7 +446,7 @@ impl Batch {
     pub(super) fn push_root(&mut self, event: EventId, entry: Entry) {
         let Event { root, capacity, .. } = self.events[event as usize];
         if root.len == capacity {
-            self.grow_root(event, (capacity * 2).max(FIELDS));
+            self.grow_root(event, (capacity * 2).max(FIELDS).max(self.room));
         }
         let root = &mut self.events[event as usize].root;
         self.entries[(root.start + root.len) as usize] = entry;

@@ -388,7 +388,7 @@ impl Grok {
     fn set(&self, plan: &Plan, pattern: &Pattern, text: Span, batch: &mut Batch, event: EventId) {
         // Most captures are text for fields that the event has not: those are written in a row,
         // without looking for each.
-        let mut taken = batch.fields(event).iter().fold(0, |bits, entry| bits | entry.key.bit());
+        let mut taken = batch.bits(event);
         batch.reserve(event, pattern.tops);
         let mut targets = pattern.targets.iter();
         loop {

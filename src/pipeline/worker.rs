@@ -401,13 +401,13 @@ impl Worker {
         self.stats.queue_events.add(-(batch.waiting() as i64));
         // What another pipeline sent is decoded already.
         events.extend(0..batch.len() as EventId);
-        source.defaults.begin(batch);
-        source.defaults.apply(batch, events, u32::MAX, now);
+        source.defaults.begin(batch, now);
+        source.defaults.apply(batch, events, u32::MAX);
         let (frames, tags) = (std::mem::take(&mut batch.frames), std::mem::take(&mut batch.frame_tags));
         for &frame in &frames {
             let first = events.len();
             source.decoder.decode(batch, frame, events);
-            source.defaults.apply(batch, &events[first..], frame.origin, now);
+            source.defaults.apply(batch, &events[first..], frame.origin);
             if frame.tags != 0 {
                 tag(batch, &tags[frame.tags as usize - 1], &events[first..]);
             }
