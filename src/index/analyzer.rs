@@ -335,6 +335,17 @@ mod tests {
         check("", &[]);
     }
 
+    /// 436 texts, many of them random, and the terms that Lucene 8.7.0's `StandardAnalyzer`
+    /// (that of Elasticsearch 7.10) gave for them, without stop words: a line each, with tabs.
+    #[test]
+    fn terms_are_those_of_lucene() {
+        for line in include_str!("../../tests/lucene/standard.tsv").lines() {
+            let mut columns = line.split('\t');
+            let text = columns.next().unwrap_or_default();
+            assert_eq!(terms(text), columns.collect::<Vec<_>>(), "{text}");
+        }
+    }
+
     #[test]
     fn long_words_are_cut() {
         let cut = |text: &str| terms(text).iter().map(|t| t.chars().count()).collect::<Vec<_>>();
