@@ -9,12 +9,14 @@ pub mod docs;
 pub mod explain;
 pub mod fmt;
 pub mod generate;
+pub mod keystore;
 pub mod rules;
 pub mod test;
 
 use crate::daemon;
 use crate::language::suggest;
 use crate::language::variable::Environment;
+use crate::settings::secrets::{self, Places};
 use crate::settings::table::{self, Type};
 use crate::settings::{Settings, SettingsError};
 use std::ffi::OsString;
@@ -39,6 +41,8 @@ pub enum Command {
     Check(Vec<String>),
     /// `test rules …`: run unit tests of rules; `test …`: of pipelines.
     Test(Vec<String>),
+    /// `keystore …`, with its own arguments.
+    Keystore(Vec<String>),
     /// `docs …`: print the reference of plugins or settings.
     Docs(Vec<String>),
     /// `explain …`: print the compiled plan.
@@ -83,6 +87,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Fmt(arguments)) => fmt::main(arguments),
         Ok(Command::Test(arguments)) if arguments.first().is_some_and(|what| what == "rules") => rules::test(arguments),
         Ok(Command::Test(arguments)) => test::main(arguments),
+        Ok(Command::Keystore(arguments)) => keystore::main(arguments),
         Ok(Command::Generate(arguments)) => generate::main(arguments).map(|()| true),
         Ok(Command::Demo(arguments)) => demo::main(arguments),
         Ok(Command::Check(arguments)) => rules::check(arguments),
@@ -105,7 +110,8 @@ fn print(text: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Reads the arguments behind the program's name. All mistakes come at once.
+/// Reads the arguments behind the program's name, and opens the secrets that they name. All mistakes
+/// come at once.
 pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Command, SettingsError> {
     let mut arguments = arguments;
     match arguments.first().map(String::as_str) {
@@ -113,6 +119,7 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
         Some("demo") => return Ok(Command::Demo(arguments.split_off(1))),
         Some("check") => return Ok(Command::Check(arguments.split_off(1))),
         Some("test") => return Ok(Command::Test(arguments.split_off(1))),
+        Some("keystore") => return Ok(Command::Keystore(arguments.split_off(1))),
         Some("docs") => return Ok(Command::Docs(arguments.split_off(1))),
         Some("explain") => return Ok(Command::Explain(arguments.split_off(1))),
         Some("fmt") => return Ok(Command::Fmt(arguments.split_off(1))),
@@ -130,6 +137,10 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
     }
     let mut settings = Settings::new(environment);
     let mut mistakes = flags.mistakes;
+    // Values in the settings file may be secrets.
+    if let Err(SettingsError(more)) = secrets::open(Places::find(&flags.given, environment)) {
+        mistakes.extend(more);
+    }
     // The folder first, since flags go before what stands in its file.
     if let Some((_, folder)) = flags.given.iter().rev().find(|(name, _)| name == "path.settings")
         && let Err(SettingsError(more)) = settings.read_folder(&PathBuf::from(folder), environment)
@@ -150,6 +161,7 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
         };
         mistakes.extend(result.err());
     }
+    mistakes.extend(settings.mistakes_of_process());
     mistakes.dedup();
     if mistakes.is_empty() { Ok(Command::Run(Box::new(settings))) } else { Err(SettingsError(mistakes)) }
 }
@@ -232,8 +244,8 @@ fn unknown(argument: &str) -> String {
         let near = near.filter(|_| argument.starts_with("--")).unwrap_or_else(|| "see `--help`".to_owned());
         return format!("unknown flag `{argument}`: {near}");
     }
-    let commands = ["check", "demo", "docs", "explain", "fmt", "generate", "test"];
-    let near = suggest::did_you_mean(argument, commands);
+    let near =
+        suggest::did_you_mean(argument, ["check", "demo", "docs", "explain", "fmt", "generate", "keystore", "test"]);
     let near = near.unwrap_or_else(|| {
         "a pattern of files needs quotes, `-f 'folder/*.conf'`, so that the shell leaves it as it is".to_owned()
     });
@@ -250,6 +262,7 @@ pub fn help() -> String {
          logboom test FILE…           run unit tests of pipelines\n       \
          logboom fmt FILE…            format pipelines\n       \
          logboom explain FILE…        print the compiled plan, and what may be slow or ambiguous\n       \
+         logboom keystore --help      keep secrets for `${NAME}` in pipelines and settings\n       \
          logboom docs                 print the plugins and their options\n       \
          logboom docs PLUGIN          print one plugin's page\n       \
          logboom docs settings        print all settings as a logboom.yml\n       \

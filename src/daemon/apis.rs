@@ -4,6 +4,7 @@ use crate::api::es::Es;
 use crate::api::prometheus::{Prometheus, RuleSource};
 use crate::api::{self, node::Node};
 use crate::index::Index;
+use crate::metric::flow;
 use crate::metric::health::Health;
 use crate::metric::identity;
 use crate::metric::{Registry, Sampler};
@@ -26,6 +27,8 @@ pub struct Apis {
     health: Arc<Health>,
     /// What the rule engine says of itself, once there is one.
     pub rules: Arc<OnceLock<Arc<dyn RuleSource>>>,
+    /// `user:password` of the management API.
+    password: Option<String>,
     /// Where the management API listens.
     pub api: Option<SocketAddr>,
     /// Where the search API listens.
@@ -41,7 +44,8 @@ impl Apis {
         let name = settings.text("node.name").map_or_else(identity::hostname, str::to_owned);
         let id = identity::node_id(settings.data())?;
         let stop = watch::Sender::new(false);
-        Ok(Apis { runtime: None, stop, name, id, health, rules: Arc::default(), api: None, search: None })
+        let password = settings.api_password().map(|(user, password)| format!("{user}:{password}"));
+        Ok(Apis { runtime: None, stop, name, id, health, password, rules: Arc::default(), api: None, search: None })
     }
 
     /// Answers the management API, and that of Prometheus over the series that are kept.
@@ -61,7 +65,20 @@ impl Apis {
             let prometheus = Prometheus::new(sampler.clone(), self.rules.clone(), address, flags);
             router = router.merge(prometheus.router());
         }
-        self.serve(listener, router)
+        self.serve(listener, api::node::guarded(router, self.password.as_deref()))?;
+        if let Some(runtime) = &self.runtime {
+            let (registry, mut stopped) = (registry.clone(), self.stop.subscribe());
+            runtime.spawn(async move {
+                let mut ticks = tokio::time::interval(flow::INTERVAL);
+                loop {
+                    tokio::select! {
+                        _ = ticks.tick() => registry.flows().sample(&registry.pipelines()),
+                        _ = stopped.wait_for(|&stop| stop) => return,
+                    }
+                }
+            });
+        }
+        Ok(())
     }
 
     /// Answers the search API.

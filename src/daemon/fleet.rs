@@ -4,7 +4,7 @@
 //! at again when the bell rings.
 
 use crate::index::Index;
-use crate::metric::Registry;
+use crate::metric::{Registry, pipeline as metric};
 use crate::pipeline::checkpoint::Checkpoints;
 use crate::pipeline::{Bell, Blueprint, Links, Pipeline, Standing, Thread};
 use anyhow::Context as _;
@@ -126,7 +126,9 @@ impl Fleet {
         let checkpoints = Checkpoints::open(&self.data, &change.id)?;
         let index = index.map(|index| &**index);
         let started = Pipeline::start(change.blueprint, checkpoints, &self.registry, &self.bell, index);
-        Ok(Box::new(started.context("cannot start a pipeline")?))
+        let started = started.context("cannot start a pipeline")?;
+        started.stats.set_state(metric::State::Running);
+        Ok(Box::new(started))
     }
 
     /// Lets a pipeline end that the configuration no longer has.
@@ -155,7 +157,14 @@ impl Fleet {
                     if pipeline.drained() { self.finish(pipeline) } else { State::Leaving(pipeline) }
                 }
                 State::Finishing(thread) if thread.ended() => {
-                    self.clean &= thread.join().unwrap_or(false);
+                    let clean = thread.join().unwrap_or(false);
+                    self.clean &= clean;
+                    let state = if clean { metric::State::Finished } else { metric::State::Terminated };
+                    self.registry
+                        .pipelines()
+                        .iter()
+                        .filter(|p| *p.id == *self.berths[at].id)
+                        .for_each(|p| p.set_state(state));
                     State::Over
                 }
                 state => state,

@@ -7,6 +7,7 @@
 
 mod apis;
 mod fleet;
+mod graph;
 mod outlets;
 mod prepare;
 
@@ -17,7 +18,7 @@ use crate::lock::{FolderLock, LockError};
 use crate::metric::{Registry, Sampler};
 use crate::pipeline::{Bell, Links, Standing};
 use crate::series::window::Store;
-use crate::settings::Settings;
+use crate::settings::{Settings, secrets};
 use crate::telemetry;
 use anyhow::{Context as _, anyhow};
 use apis::{Apis, Bound};
@@ -34,25 +35,31 @@ use std::time::{Duration, Instant};
 /// How often pipelines are looked at while parts of them are on their way out.
 const TEND_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Where `${NAME}` comes from.
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
+pub use crate::settings::secrets::variable;
 
 /// Runs until the inputs end or a signal comes. `Ok(false)`: a mistake in the configuration, which
 /// was said, or events that could not be made durable; the exit code is then Logstash's 1.
 pub fn run(settings: &Settings) -> anyhow::Result<bool> {
     telemetry::start(settings.log_level(), settings.log_json());
-    for warning in settings.warnings() {
-        tracing::warn!("{warning}");
-    }
     let pipelines = Configured::all(settings)?;
+    warn(settings, &pipelines);
     if settings.check_only() {
         return Ok(check(settings, &pipelines));
     }
     let Some(daemon) = Daemon::start(settings, &pipelines)? else { return Ok(false) };
     daemon.obey_signals()?;
     Ok(daemon.join())
+}
+
+/// Says which settings have no effect.
+fn warn(settings: &Settings, pipelines: &[Configured]) {
+    let known = settings.warnings();
+    known.iter().for_each(|warning| tracing::warn!("{warning}"));
+    for pipeline in pipelines {
+        for warning in pipeline.settings.warnings().iter().filter(|warning| !known.contains(warning)) {
+            tracing::warn!(pipeline.id = pipeline.settings.pipeline_id(), "{warning}");
+        }
+    }
 }
 
 /// Only looks whether it would start.
@@ -339,6 +346,7 @@ impl Daemon {
 
     /// The pipelines that were changed, added or removed.
     fn try_reload(&mut self, asked: bool) -> Result<Vec<String>, Refusal> {
+        secrets::reopen().map_err(Refusal::plain)?;
         let pipelines = Configured::all(&self.settings).map_err(Refusal::plain)?;
         let written: Vec<u64> = pipelines.iter().map(Configured::written).collect();
         if !asked && written == self.written {

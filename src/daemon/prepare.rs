@@ -1,7 +1,7 @@
 //! From settings to blueprints: reads, compiles and builds every pipeline, and holds them against
 //! each other. Nothing runs differently for it; whoever calls decides. Every mistake comes at once.
 
-use super::variable;
+use super::{graph, variable};
 use crate::diagnostic::{Diagnostic, Severity, Sources, code, render};
 use crate::filter;
 use crate::index::Index;
@@ -107,6 +107,12 @@ pub fn compile(pipelines: &[Configured]) -> Result<Compiled<'_>, Refusal> {
             support_escapes: pipeline.settings.support_escapes(),
             environment: &variable,
         };
+        if pipeline.settings.flag("config.debug") {
+            for (file, (name, text)) in pipeline.sources.files.iter().enumerate() {
+                let read = language::print(&language::parse(text, file as u32).tree);
+                tracing::debug!(pipeline.id = pipeline.settings.pipeline_id(), "{name} as it is read:\n{read}");
+            }
+        }
         let outcome = language::compile(&pipeline.sources, &language);
         said.push(outcome.diagnostics);
         plans.push(outcome.plan);
@@ -170,6 +176,7 @@ impl Surroundings<'_> {
             ordered: own.ordered(),
             into_index: planned.into_index,
             hash: planned.hash,
+            graph: Arc::new(graph::of(&planned.plan, &planned.configured.sources, planned.hash)),
         };
         Blueprint::build(&planned.plan, &context, &sizes, standing).map_err(|mistakes| Refusal {
             report: shown(&mistakes, &planned.configured.sources),

@@ -1,6 +1,7 @@
 //! Whether all is well: a row of checks, each green, yellow or red with its reason.
 
 use super::Registry;
+use super::pipeline::State;
 use parking_lot::RwLock;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,6 +65,15 @@ impl Health {
             if registry.pipelines().is_empty() {
                 let reason = "no pipeline runs".to_owned();
                 out.push(Finding { check: "pipelines", status: Status::Yellow, reason });
+            }
+            for pipeline in registry.pipelines() {
+                let (status, what) = match pipeline.state() {
+                    State::Running => continue,
+                    State::Finished => (Status::Yellow, "has finished"),
+                    State::Terminated => (Status::Red, "has ended with events that are not durable"),
+                };
+                let reason = format!("pipeline `{}` {what}", pipeline.id);
+                out.push(Finding { check: "pipelines", status, reason });
             }
         });
     }

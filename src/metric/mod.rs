@@ -6,6 +6,7 @@
 
 pub mod derive;
 pub mod exposition;
+pub mod flow;
 pub mod health;
 pub mod histogram;
 pub mod identity;

@@ -3,13 +3,14 @@
 //! The worker loop adds to them once per batch and plugin, never per event, in relaxed order: a
 //! reader may see a batch half counted, and sums right as soon as the batch is through.
 
+use super::identity;
 use crate::plugin::Kind;
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 /// A number that only grows.
 #[derive(Default, Debug)]
@@ -68,6 +69,12 @@ pub struct PipelineStats {
     pub shape: ArcSwap<Shape>,
     /// How often its configuration was changed.
     pub reloads: Reloads,
+    /// Another one at each start.
+    pub ephemeral_id: String,
+    /// Whether it runs.
+    state: AtomicU8,
+    /// When each busy worker began, in nanoseconds of [`now_ns`]; 0 of an idle one.
+    clocks: Mutex<Vec<Arc<AtomicU64>>>,
     /// Events that workers decoded.
     pub events_in: Counter,
     /// Events that filters made of others.
@@ -124,6 +131,23 @@ impl Default for Shape {
             graph: Arc::default(),
         }
     }
+}
+
+/// Whether a pipeline runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It does.
+    Running,
+    /// Its inputs have ended and all is delivered.
+    Finished,
+    /// It has ended with events that are not durable.
+    Terminated,
+}
+
+/// A steady clock, never 0.
+pub fn now_ns() -> u64 {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGIN.elapsed().as_nanos() as u64 + 1
 }
 
 /// How often a configuration was changed while it ran, and how often that was refused.
@@ -208,6 +232,9 @@ impl PipelineStats {
             id: id.into(),
             shape: ArcSwap::default(),
             reloads: Reloads::default(),
+            ephemeral_id: identity::new_id(),
+            state: AtomicU8::default(),
+            clocks: Mutex::default(),
             events_in: Counter::default(),
             created: Counter::default(),
             events_filtered: Counter::default(),
@@ -220,6 +247,40 @@ impl PipelineStats {
             queue: Gauge::default(),
             queue_events: Gauge::default(),
         }
+    }
+
+    /// Whether it runs.
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            0 => State::Running,
+            1 => State::Finished,
+            _ => State::Terminated,
+        }
+    }
+
+    /// Says whether it runs.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// A clock for one more worker; it counts as long as the worker keeps it.
+    pub fn clock(&self) -> Arc<AtomicU64> {
+        let clock = Arc::new(AtomicU64::new(0));
+        self.clocks.lock().push(clock.clone());
+        clock
+    }
+
+    /// Time that workers spent on batches, those at hand included: a worker that an output holds up
+    /// is busy.
+    pub fn busy_ns(&self) -> u64 {
+        let mut clocks = self.clocks.lock();
+        clocks.retain(|clock| Arc::strong_count(clock) > 1);
+        let now = now_ns();
+        let at_hand = clocks.iter().map(|clock| match clock.load(Ordering::Relaxed) {
+            0 => 0,
+            began => now.saturating_sub(began),
+        });
+        self.duration_ns.get() + at_hand.sum::<u64>()
     }
 
     /// The plugins of one kind.

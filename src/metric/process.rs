@@ -3,6 +3,7 @@
 
 use super::exposition::{Family, Kind};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the process uses now.
 #[derive(Clone, Copy, Default, Debug)]
@@ -64,6 +65,83 @@ impl Usage {
         number(Kind::Gauge, "process_max_fds", "File descriptors that it may open.", whole(self.max_fds));
         let start = Some(*START_SECONDS);
         number(Kind::Gauge, "process_start_time_seconds", "When the process started, since 1970.", start);
+    }
+}
+
+/// The most threads that were ever seen; `now` counts as seen.
+pub fn peak_threads(now: u64) -> u64 {
+    static PEAK: AtomicU64 = AtomicU64::new(0);
+    PEAK.fetch_max(now, Ordering::Relaxed).max(now)
+}
+
+/// The most open files that were ever seen; `now` counts as seen.
+pub fn peak_fds(now: u64) -> u64 {
+    static PEAK: AtomicU64 = AtomicU64::new(0);
+    PEAK.fetch_max(now, Ordering::Relaxed).max(now)
+}
+
+/// Bytes of memory that the process may use: of its control group, else of the machine.
+pub fn memory_limit() -> u64 {
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let machine = || {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+    };
+    group.or_else(machine).unwrap_or(0)
+}
+
+/// Processes that were ready to run, on average over 1, 5 and 15 minutes.
+pub fn load_average() -> [f64; 3] {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut fields = text.split(' ').map(|field| field.parse().unwrap_or(0.0));
+    [(); 3].map(|()| fields.next().unwrap_or(0.0))
+}
+
+/// What the control group (version 2) of the process has used and may use.
+#[derive(Clone, Default, Debug)]
+pub struct Cgroup {
+    /// Its path.
+    pub name: String,
+    /// Processor time.
+    pub usage_ns: u64,
+    /// The period over which it is limited; 0 without a limit.
+    pub period_us: i64,
+    /// Its processor time in a period; -1 without a limit.
+    pub quota_us: i64,
+    /// Periods that have passed, …
+    pub periods: u64,
+    /// … those in which it was held back, …
+    pub throttled: u64,
+    /// … and for how long in all.
+    pub throttled_ns: u64,
+}
+
+impl Cgroup {
+    /// Reads it; `None` on systems without.
+    pub fn read() -> Option<Cgroup> {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        let name = groups.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned();
+        // Within a container the group is the root of what is seen.
+        let folders = [format!("/sys/fs/cgroup{name}"), "/sys/fs/cgroup".to_owned()];
+        let read =
+            |file: &str| folders.iter().find_map(|folder| std::fs::read_to_string(format!("{folder}/{file}")).ok());
+        let stat = read("cpu.stat")?;
+        let field = |name: &str| {
+            let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let max = read("cpu.max").unwrap_or_default();
+        let (quota, period) = max.trim().split_once(' ').unwrap_or(("max", "0"));
+        Some(Cgroup {
+            name,
+            usage_ns: field("usage_usec") * 1000,
+            period_us: period.parse().unwrap_or(0),
+            quota_us: quota.parse().unwrap_or(-1),
+            periods: field("nr_periods"),
+            throttled: field("nr_throttled"),
+            throttled_ns: field("throttled_usec") * 1000,
+        })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::derive::Derived;
 use super::exposition::{Family, Kind, Value};
+use super::flow::Flows;
 use super::histogram::Histogram;
-use super::pipeline::{Counter, Gauge, PipelineStats, PluginStats, Reloads};
+use super::pipeline::{Counter, Gauge, PipelineStats, PluginStats, Reloads, State};
 use super::process;
 use crate::plugin;
 use parking_lot::{Mutex, RwLock};
@@ -25,6 +26,7 @@ pub struct Registry {
     named: RwLock<BTreeMap<&'static str, Named>>,
     sources: RwLock<Vec<Source>>,
     reloads: Reloads,
+    flows: Flows,
 }
 
 /// The series of one name.
@@ -72,6 +74,11 @@ impl Registry {
                 stats
             }
         }
+    }
+
+    /// Rates over windows of time.
+    pub fn flows(&self) -> &Flows {
+        &self.flows
     }
 
     /// How often the configuration was changed.
@@ -203,6 +210,14 @@ fn collect_pipelines(pipelines: &[Arc<PipelineStats>], out: &mut Vec<Family>) {
         |p| p.imbalance().into(),
     );
     whole(Gauge, "logboom_pipeline_queue_batches", "Batches waiting for a worker.", |p| p.queue.get().into());
+    whole(Gauge, "logboom_pipeline_queue_events", "Events waiting for a worker.", |p| p.queue_events.get().into());
+    whole(Counter, "logboom_pipeline_reloads", "Changes of its configuration that were taken.", |p| {
+        p.reloads.successes.get().into()
+    });
+    whole(Counter, "logboom_pipeline_reload_failures", "Changes of its configuration that were refused.", |p| {
+        p.reloads.failures.get().into()
+    });
+    whole(Gauge, "logboom_pipeline_up", "1 while it runs.", |p| (p.state() == State::Running).into());
     whole(Gauge, "logboom_pipeline_queue_batches_max", "Batches that may wait.", |p| {
         p.shape.load().queue_capacity as i128
     });
@@ -212,7 +227,7 @@ fn collect_pipelines(pipelines: &[Arc<PipelineStats>], out: &mut Vec<Family>) {
         pipelines.iter().for_each(|p| family.number(&[("pipeline", &p.id)], get(p) as f64 / 1e9));
         out.push(family);
     };
-    seconds("logboom_pipeline_duration_seconds", "Time spent on batches, all workers.", |p| p.duration_ns.get());
+    seconds("logboom_pipeline_duration_seconds", "Time spent on batches, all workers.", |p| p.busy_ns());
     seconds("logboom_pipeline_queue_push_seconds", "Time that inputs waited for room.", |p| p.queue_push_ns.get());
 }
 

@@ -49,6 +49,8 @@ pub struct Sizes {
     pub into_index: bool,
     /// A hash of the configuration, for those who ask what runs.
     pub hash: u64,
+    /// Its graph, for the same.
+    pub graph: Arc<serde_json::Value>,
 }
 
 /// An input of a configuration.
@@ -128,7 +130,7 @@ impl Blueprint {
                 queue_capacity: QUEUE_BATCHES_PER_WORKER * sizes.workers,
                 plugins: builder.plugins,
                 hash: sizes.hash,
-                graph: Arc::default(),
+                graph: sizes.graph.clone(),
             },
             inputs,
             filters,

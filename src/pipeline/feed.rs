@@ -106,8 +106,11 @@ impl Entrance {
             Ok(()) => return,
             Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) => work,
         };
-        let began = Instant::now();
+        let mut waited = Instant::now();
         loop {
+            // Little by little, so that one who waits for long is seen.
+            self.waited(waited.elapsed());
+            waited = Instant::now();
             work = match self.queue.send_timeout(work, RETIRE_CHECK) {
                 Ok(()) => break,
                 Err(SendTimeoutError::Timeout(work)) => work,
@@ -119,7 +122,7 @@ impl Entrance {
                 break;
             }
         }
-        self.waited(began.elapsed());
+        self.waited(waited.elapsed());
     }
 
     /// Puts a batch into the queue unless there is no room within `limit`: then it comes back.

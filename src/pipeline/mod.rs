@@ -312,6 +312,7 @@ impl Pipeline {
             stats: self.stats.clone(),
             deriver: self.registry.derived().deriver(),
             spare: worker::Spare::default(),
+            clock: self.stats.clock(),
         };
         Ok((command, Thread::spawn(format!("worker-{at}"), &self.bell, move || worker.run())?))
     }

@@ -29,6 +29,16 @@ impl Settings {
         said_of(&path, mistakes)
     }
 
+    /// What the settings file of a folder holds, as it is written: for what must be known before
+    /// variables have values.
+    pub fn peek(folder: &Path) -> Vec<(String, String)> {
+        let path = NAMES.map(|name| folder.join(name)).into_iter().find(|path| path.exists());
+        let Some(yaml) = path.and_then(|path| read(&path).ok()) else { return Vec::new() };
+        let mut pairs = Vec::new();
+        flatten(&yaml, "", &mut pairs, &mut Vec::new());
+        pairs.into_iter().filter_map(|(name, texts)| Some((name, texts?.into_iter().next()?))).collect()
+    }
+
     /// Sets all settings of a mapping.
     fn apply(&mut self, yaml: &Yaml, environment: Environment<'_>, mistakes: &mut Vec<String>) {
         let mut pairs = Vec::new();
@@ -60,6 +70,10 @@ pub fn pipelines(settings: &Settings, environment: Environment<'_>) -> Result<Ve
     };
     let path = folder.join("pipelines.yml");
     let yaml = read(&path)?;
+    if matches!(yaml, Yaml::Null) {
+        let message = "it names no pipeline; give one with `-e TEXT` or `-f FILE`";
+        return said_of(&path, vec![message.to_owned()]).map(|()| Vec::new());
+    }
     let Yaml::Sequence(entries) = yaml else {
         return said_of(&path, vec!["expected a list of pipelines, `- pipeline.id: …` each".to_owned()])
             .map(|()| Vec::new());

@@ -6,6 +6,8 @@
 //! would behave otherwise.
 
 mod file;
+pub mod keystore;
+pub mod secrets;
 mod source;
 pub mod table;
 pub mod unit;
@@ -73,7 +75,17 @@ pub struct Settings {
     values: BTreeMap<&'static str, Value>,
     /// Settings that were given and are none of ours, nor of Logstash's core.
     foreign: Vec<String>,
+    /// Settings that were given under an older name: that, and the one of today.
+    renamed: Vec<(&'static str, &'static str)>,
 }
+
+/// Names of old.
+const RENAMED: [(&str, &str); 4] = [
+    ("http.enabled", "api.enabled"),
+    ("http.environment", "api.environment"),
+    ("http.host", "api.http.host"),
+    ("http.port", "api.http.port"),
+];
 
 impl Settings {
     /// The defaults. `path.data` comes from the environment.
@@ -87,7 +99,7 @@ impl Settings {
         }
         let data = data_folder(environment).to_string_lossy().into_owned();
         values.insert("path.data", Value::Text(data));
-        Settings { values, foreign: Vec::new() }
+        Settings { values, foreign: Vec::new(), renamed: Vec::new() }
     }
 
     /// Sets one setting from its text; says what is wrong with it.
@@ -97,6 +109,10 @@ impl Settings {
 
     /// Sets one setting from a list of texts.
     pub fn set_list(&mut self, name: &str, texts: Vec<String>) -> Result<(), String> {
+        if let Some(&(old, new)) = RENAMED.iter().find(|(old, _)| *old == name) {
+            self.renamed.push((old, new));
+            return self.set_list(new, texts);
+        }
         let Some(def) = table::find(name) else {
             if table::FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
                 self.foreign.push(name.to_owned());
@@ -129,13 +145,28 @@ impl Settings {
         for def in table::SETTINGS {
             let Effect::Differs(why) = def.effect else { continue };
             let default = parse(def.ty, &[def.default.to_owned()]).filter(|_| !def.default.is_empty());
-            if self.values.get(def.name) != default.as_ref() {
+            let value = self.values.get(def.name).filter(|value| **value != Value::List(Vec::new()));
+            if value != default.as_ref() {
                 warnings.push(format!("setting `{}` has no effect: {}", def.name, lower_first(why)));
             }
         }
-        warnings.extend(self.foreign.iter().map(|name| {
-            format!("setting `{name}` has no effect: extensions of Logstash and its cloud are not supported")
-        }));
+        warnings.extend(self.renamed.iter().map(|(old, new)| format!("setting `{old}` is of old: write `{new}`")));
+        if self.api_password().is_some()
+            && let Err(weak) = self.check_password()
+        {
+            warnings.push(weak);
+        }
+        for prefix in table::FOREIGN_PREFIXES {
+            let names: Vec<String> =
+                self.foreign.iter().filter(|name| name.starts_with(prefix)).map(|name| format!("`{name}`")).collect();
+            let (many, have) = if names.len() == 1 { ("", "has") } else { ("s", "have") };
+            if !names.is_empty() {
+                let names = names.join(", ");
+                warnings.push(format!(
+                    "setting{many} {names} {have} no effect: extensions of Logstash and its cloud are not supported"
+                ));
+            }
+        }
         warnings
     }
 
@@ -149,6 +180,16 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if self.flag("dead_letter_queue.enable") {
+            mistakes.push(
+                "cannot use `dead_letter_queue.enable: true`: there is no dead letter queue yet, and events that it \
+                 should keep would be dropped"
+                    .to_owned(),
+            );
+        }
+        if let (Some("true"), Some(workers @ 2..)) = (self.text("pipeline.ordered"), self.number("pipeline.workers")) {
+            mistakes.push(format!("cannot keep events in order (`pipeline.ordered: true`) with {workers} workers"));
+        }
         if self.text("config.string").is_some() && !self.list("path.config").is_empty() {
             mistakes.push("cannot use both `-e` (config.string) and `-f` (path.config): give one of them".to_owned());
         }
@@ -156,6 +197,65 @@ impl Settings {
             mistakes.push("cannot use `-r` (config.reload.automatic) with `-e`: a text never changes".to_owned());
         }
         mistakes
+    }
+
+    /// What contradicts itself among the settings of the whole process.
+    pub fn mistakes_of_process(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        if self.flag("api.ssl.enabled") {
+            mistakes.push(
+                "cannot use `api.ssl.enabled: true`: the management API speaks no TLS yet; put a proxy before it"
+                    .to_owned(),
+            );
+        }
+        if self.text("api.auth.type") == Some("basic") {
+            match self.api_password() {
+                None => mistakes.push(
+                    "cannot use `api.auth.type: basic` without `api.auth.basic.username` and `api.auth.basic.password`"
+                        .to_owned(),
+                ),
+                Some(_) if self.text("api.auth.basic.password_policy.mode") == Some("ERROR") => {
+                    mistakes.extend(self.check_password().err());
+                }
+                Some(_) => {}
+            }
+        }
+        mistakes
+    }
+
+    /// The user and the password that the management API asks for, if it does.
+    pub fn api_password(&self) -> Option<(&str, &str)> {
+        let basic = self.text("api.auth.type") == Some("basic");
+        let pair = self.text("api.auth.basic.username").zip(self.text("api.auth.basic.password"));
+        pair.filter(|(user, password)| basic && !user.is_empty() && !password.is_empty())
+    }
+
+    /// Holds the management API's password against its policy.
+    fn check_password(&self) -> Result<(), String> {
+        let password = self.text("api.auth.basic.password").unwrap_or_default();
+        let policy = |name: &str| format!("api.auth.basic.password_policy.{name}");
+        let least = self.number(&policy("length.minimum")).unwrap_or(8) as usize;
+        let mut lacks = Vec::new();
+        if password.chars().count() < least {
+            lacks.push(format!("{least} characters"));
+        }
+        let kinds: [(&str, &str, fn(char) -> bool); 4] = [
+            ("upper", "an upper case letter", char::is_uppercase),
+            ("lower", "a lower case letter", char::is_lowercase),
+            ("digit", "a digit", char::is_numeric),
+            ("symbol", "a symbol", |c| !c.is_alphanumeric()),
+        ];
+        for (name, what, is) in kinds {
+            let required = self.text(&policy(&format!("include.{name}"))) == Some("REQUIRED");
+            if required && !password.contains(is) {
+                lacks.push(what.to_owned());
+            }
+        }
+        if lacks.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("`api.auth.basic.password` is weak: it lacks {}", lacks.join(", ")))
+        }
     }
 
     // By name. Asking for a name or a type that the table does not have is a bug.
@@ -295,7 +395,8 @@ impl Settings {
             setting,
             host: self.text(&format!("{setting}.http.host")).unwrap_or(host).to_owned(),
             ports: self.ports(&format!("{setting}.http.port")),
-            allow_unauthenticated: self.flag(&format!("{setting}.allow_unauthenticated")),
+            allow_unauthenticated: self.flag(&format!("{setting}.allow_unauthenticated"))
+                || (setting == "api" && self.api_password().is_some()),
         }
     }
 
@@ -501,7 +602,7 @@ mod tests {
         assert_eq!(s.batch_delay(), Duration::from_millis(5));
         assert_eq!(s.index().retention.days[3], None);
         assert_eq!(s.list("index.text_fields"), ["a", "[b]"]);
-        assert_eq!(s.warnings().len(), 1);
+        assert_eq!(s.warnings().len(), 2, "{:?}", s.warnings());
         check(&mut s, "pipeline.ordered", "true", Ok(()));
         assert_eq!(s.workers(), 1);
     }
@@ -511,10 +612,36 @@ mod tests {
         let mut s = settings();
         s.set("queue.drain", "true").unwrap();
         s.set("dead_letter_queue.enable", "false").unwrap();
-        assert_eq!(s.warnings(), ["setting `queue.drain` has no effect: there is no disk queue yet"]);
+        s.set("http.port", "9600-9700").unwrap();
+        let want = [
+            "setting `queue.drain` has no effect: there is no disk queue yet",
+            "setting `http.port` is of old: write `api.http.port`",
+        ];
+        assert_eq!(s.warnings(), want);
+        s.set("dead_letter_queue.enable", "true").unwrap();
+        s.set("pipeline.ordered", "true").unwrap();
+        s.set("pipeline.workers", "2").unwrap();
         s.set("queue.type", "persisted").unwrap();
         s.set("config.string", "input {}").unwrap();
         s.set("path.config", "/x").unwrap();
-        assert_eq!(s.mistakes().len(), 2);
+        assert_eq!(s.mistakes().len(), 4);
+    }
+
+    #[test]
+    fn the_api_s_password_is_held_against_its_policy() {
+        let mut s = settings();
+        s.set("api.auth.type", "basic").unwrap();
+        assert_eq!(s.mistakes_of_process().len(), 1, "nobody could get in");
+        s.set("api.auth.basic.username", "u").unwrap();
+        s.set("api.auth.basic.password", "short").unwrap();
+        assert_eq!(s.mistakes_of_process(), Vec::<String>::new());
+        let weak = "`api.auth.basic.password` is weak: it lacks 8 characters, an upper case letter, a digit";
+        assert_eq!(s.warnings(), [weak]);
+        s.set("api.auth.basic.password_policy.mode", "ERROR").unwrap();
+        assert_eq!(s.mistakes_of_process(), [weak]);
+        s.set("api.auth.basic.password", "Long3nough").unwrap();
+        assert_eq!((s.mistakes_of_process().len(), s.warnings().len()), (0, 0));
+        s.set("api.ssl.enabled", "true").unwrap();
+        assert_eq!(s.mistakes_of_process().len(), 1);
     }
 }

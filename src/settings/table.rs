@@ -37,8 +37,6 @@ pub enum Type {
 pub enum Effect {
     /// It is used.
     Used,
-    /// It has no effect here, and nobody will miss it.
-    Harmless,
     /// It has no effect here, and something may behave otherwise than expected: said at start,
     /// where it is set to anything but its default.
     Differs(&'static str),
@@ -73,10 +71,6 @@ const fn each(name: &'static str, ty: Type, default: &'static str, doc: &'static
     Def { pipeline: true, ..used(name, ty, default, doc) }
 }
 
-const fn harmless(name: &'static str, ty: Type, default: &'static str) -> Def {
-    Def { effect: Effect::Harmless, ..used(name, ty, default, "Of Logstash; has no meaning here.") }
-}
-
 const fn differs(name: &'static str, ty: Type, default: &'static str, why: &'static str) -> Def {
     Def { effect: Effect::Differs(why), ..used(name, ty, default, why) }
 }
@@ -88,39 +82,62 @@ const fn of_pipeline(def: Def) -> Def {
 const TRUE_FALSE_AUTO: Type = Type::Words(&["auto", "true", "false"]);
 const REQUIRED: Type = Type::Words(&["REQUIRED", "OPTIONAL"]);
 const NO_TLS: &str = "The management API speaks no TLS yet.";
-const NO_AUTH: &str = "The management API asks for no password yet: keep it on the loopback address.";
 const NO_DISK_QUEUE: &str = "There is no disk queue yet.";
 const NO_DEAD_LETTERS: &str =
     "There is no dead letter queue yet: events that can't be processed are logged and dropped.";
 const NO_SLOWLOG: &str = "There is no slow log yet.";
-const NO_KEYSTORE: &str = "There is no keystore: `${NAME}` comes from the environment alone.";
 
 /// Every setting, in alphabetical order.
 pub static SETTINGS: &[Def] = &[
-    harmless("allow_superuser", Type::Boolean, "false"),
+    differs("allow_superuser", Type::Boolean, "false", "The process may run as any user."),
     used(
         "api.allow_unauthenticated",
         Type::Boolean,
         "false",
         "Whether the management API may listen beyond this machine although it asks for no password.",
     ),
-    differs("api.auth.basic.password", Type::Text, "", NO_AUTH),
-    harmless("api.auth.basic.password_policy.include.digit", REQUIRED, "REQUIRED"),
-    harmless("api.auth.basic.password_policy.include.lower", REQUIRED, "REQUIRED"),
-    harmless("api.auth.basic.password_policy.include.symbol", REQUIRED, "OPTIONAL"),
-    harmless("api.auth.basic.password_policy.include.upper", REQUIRED, "REQUIRED"),
-    harmless("api.auth.basic.password_policy.length.minimum", ANY, "8"),
-    harmless("api.auth.basic.password_policy.mode", Type::Words(&["WARN", "ERROR"]), "WARN"),
-    differs("api.auth.basic.username", Type::Text, "", NO_AUTH),
-    differs("api.auth.type", Type::Words(&["none", "basic"]), "none", NO_AUTH),
+    used(
+        "api.auth.basic.password",
+        Type::Text,
+        "",
+        "The password that the management API asks for, with `api.auth.type: basic`; better `${NAME}` than the word itself.",
+    ),
+    used("api.auth.basic.password_policy.include.digit", REQUIRED, "REQUIRED", "Whether the password needs a digit."),
+    used(
+        "api.auth.basic.password_policy.include.lower",
+        REQUIRED,
+        "REQUIRED",
+        "Whether the password needs a lower case letter.",
+    ),
+    used("api.auth.basic.password_policy.include.symbol", REQUIRED, "OPTIONAL", "Whether the password needs a symbol."),
+    used(
+        "api.auth.basic.password_policy.include.upper",
+        REQUIRED,
+        "REQUIRED",
+        "Whether the password needs a upper case letter.",
+    ),
+    used("api.auth.basic.password_policy.length.minimum", ANY, "8", "How long the password is at least."),
+    used(
+        "api.auth.basic.password_policy.mode",
+        Type::Words(&["WARN", "ERROR"]),
+        "WARN",
+        "Whether a weak password is warned of or refused.",
+    ),
+    used("api.auth.basic.username", Type::Text, "", "The user that goes with it."),
+    used(
+        "api.auth.type",
+        Type::Words(&["none", "basic"]),
+        "none",
+        "Whether the management API asks for a user and a password.",
+    ),
     used("api.enabled", Type::Boolean, "true", "Whether the management API (metrics, statistics, health) listens."),
-    harmless("api.environment", Type::Text, "production"),
+    differs("api.environment", Type::Text, "production", "Answers name no environment."),
     used("api.http.host", Type::Text, "127.0.0.1", "The address of the management API."),
     used("api.http.port", Type::Ports, "9600-9700", "Its port; of a range, the first free one."),
     differs("api.ssl.enabled", Type::Boolean, "false", NO_TLS),
     differs("api.ssl.keystore.password", Type::Text, "", NO_TLS),
     differs("api.ssl.keystore.path", Type::Path, "", NO_TLS),
-    harmless("api.ssl.supported_protocols", Type::List, ""),
+    differs("api.ssl.supported_protocols", Type::List, "", NO_TLS),
     each("config.debug", Type::Boolean, "false", "Whether the compiled pipeline is logged, at level debug."),
     differs(
         "config.field_reference.escape_style",
@@ -149,18 +166,23 @@ pub static SETTINGS: &[Def] = &[
         "Check the configuration, say what is wrong with it, and end.",
     ),
     of_pipeline(differs("dead_letter_queue.enable", Type::Boolean, "false", NO_DEAD_LETTERS)),
-    of_pipeline(harmless("dead_letter_queue.flush_check_interval", ANY, "1000")),
-    of_pipeline(harmless("dead_letter_queue.flush_interval", ANY, "5000")),
-    of_pipeline(harmless("dead_letter_queue.max_bytes", Type::Bytes, "1024mb")),
-    of_pipeline(harmless("dead_letter_queue.retain.age", Type::Text, "")),
-    of_pipeline(harmless("dead_letter_queue.storage_policy", Type::Words(&["drop_newer", "drop_older"]), "drop_newer")),
+    of_pipeline(differs("dead_letter_queue.flush_check_interval", ANY, "1000", NO_DEAD_LETTERS)),
+    of_pipeline(differs("dead_letter_queue.flush_interval", ANY, "5000", NO_DEAD_LETTERS)),
+    of_pipeline(differs("dead_letter_queue.max_bytes", Type::Bytes, "1024mb", NO_DEAD_LETTERS)),
+    of_pipeline(differs("dead_letter_queue.retain.age", Type::Text, "", NO_DEAD_LETTERS)),
+    of_pipeline(differs(
+        "dead_letter_queue.storage_policy",
+        Type::Words(&["drop_newer", "drop_older"]),
+        "drop_newer",
+        NO_DEAD_LETTERS,
+    )),
     used(
         "derive.defaults",
         Type::Boolean,
         "true",
         "Whether the metrics of `config/derive.conf` are derived from the events of every pipeline: events by service and level, the share of errors, and a histogram of `duration`.",
     ),
-    harmless("enable-local-plugin-development", Type::Boolean, "false"),
+    differs("enable-local-plugin-development", Type::Boolean, "false", "Plugins are built in."),
     used(
         "index.epoch.bytes",
         Type::Bytes,
@@ -195,19 +217,34 @@ pub static SETTINGS: &[Def] = &[
         "",
         "Fields that get a full text index besides `message`, `event.original` and `error.*`.",
     ),
-    harmless("interactive", Type::Text, ""),
-    harmless("keystore.classname", Type::Text, ""),
-    differs("keystore.file", Type::Path, "", NO_KEYSTORE),
+    differs("interactive", Type::Text, "", "There is no interactive shell."),
+    differs("keystore.classname", Type::Text, "", "There is one kind of keystore."),
+    used(
+        "keystore.file",
+        Type::Path,
+        "",
+        "The keystore (`logboom keystore`), from which `${NAME}` is taken first; `logboom.keystore` in `path.settings` where not set.",
+    ),
     used("log.format", Type::Words(&["plain", "json"]), "plain", "How this process writes its own log."),
-    harmless("log.format.json.fix_duplicate_message_fields", Type::Boolean, "true"),
+    differs(
+        "log.format.json.fix_duplicate_message_fields",
+        Type::Boolean,
+        "true",
+        "The log's own JSON names no field twice.",
+    ),
     used(
         "log.level",
         Type::Words(&["fatal", "error", "warn", "info", "debug", "trace"]),
         "info",
         "How much this process says of itself, on standard error.",
     ),
-    of_pipeline(harmless("metric.collect", Type::Boolean, "true")),
-    harmless("monitoring.cluster_uuid", Type::Text, ""),
+    of_pipeline(differs("metric.collect", Type::Boolean, "true", "Counting costs nothing per event and is always on.")),
+    differs(
+        "monitoring.cluster_uuid",
+        Type::Text,
+        "",
+        "Nothing is sent to a monitoring cluster: scrape `/metrics` instead.",
+    ),
     used("node.name", Type::Text, "", "The name of this node in the management API; the host's where not set."),
     used("otel.exporter.otlp.certificate", Type::Path, "", "The authority that signed the collector's certificate."),
     used("otel.exporter.otlp.client.certificate", Type::Path, "", "The certificate to show to the collector."),
@@ -256,10 +293,16 @@ pub static SETTINGS: &[Def] = &[
         "",
         "Where the index and the positions of inputs are kept: `$XDG_DATA_HOME/logboom` where not set, else `~/.local/share/logboom`.",
     ),
-    of_pipeline(harmless("path.dead_letter_queue", Type::Path, "")),
+    of_pipeline(differs("path.dead_letter_queue", Type::Path, "", NO_DEAD_LETTERS)),
     differs("path.logs", Type::Path, "", "The log goes to standard error; let the service manager keep it."),
     differs("path.plugins", Type::List, "", "Plugins are built in; Ruby and Java ones can't be loaded."),
-    of_pipeline(harmless("path.queue", Type::Path, "")),
+    of_pipeline(differs("path.queue", Type::Path, "", NO_DISK_QUEUE)),
+    used(
+        "path.secrets",
+        Type::Path,
+        "",
+        "A folder with a file for each secret, from which `${NAME}` is taken after the keystore and before the environment. What systemd's `LoadCredential=` gives is taken too.",
+    ),
     used(
         "path.settings",
         Type::Path,
@@ -272,19 +315,25 @@ pub static SETTINGS: &[Def] = &[
         "50",
         "How long an input waits at the most for a batch to fill, in milliseconds.",
     ),
-    of_pipeline(harmless(
+    of_pipeline(differs(
         "pipeline.batch.metrics.sampling_mode",
         Type::Words(&["disabled", "minimal", "full"]),
         "minimal",
+        "Batches are not sampled: every one is counted.",
     )),
-    of_pipeline(harmless("pipeline.batch.output_chunking.growth_threshold_factor", Type::Number(1, u64::MAX), "1000")),
+    of_pipeline(differs(
+        "pipeline.batch.output_chunking.growth_threshold_factor",
+        Type::Number(1, u64::MAX),
+        "1000",
+        "A batch goes to outputs whole.",
+    )),
     each(
         "pipeline.batch.size",
         Type::Number(1, 1_000_000),
         "1000",
         "Events in a batch at the most. More than Logstash's 125, since a batch here costs one hand-over and no objects: at 1000 the hand-over vanishes beside the work, and a batch of common lines still fits in a core's cache.",
     ),
-    harmless("pipeline.buffer.type", Type::Words(&["direct", "heap"]), "heap"),
+    differs("pipeline.buffer.type", Type::Words(&["direct", "heap"]), "heap", "There is no Java heap."),
     each(
         "pipeline.ecs_compatibility",
         Type::Words(&["disabled", "v1", "v8"]),
@@ -303,12 +352,22 @@ pub static SETTINGS: &[Def] = &[
         "auto",
         "Whether events keep their order: `auto`, with one worker; `true`, by having only one.",
     ),
-    of_pipeline(harmless("pipeline.plugin_classloaders", Type::Boolean, "false")),
-    of_pipeline(harmless("pipeline.recoverable", TRUE_FALSE_AUTO, "false")),
+    of_pipeline(differs("pipeline.plugin_classloaders", Type::Boolean, "false", "There is no Java machine.")),
+    of_pipeline(differs(
+        "pipeline.recoverable",
+        TRUE_FALSE_AUTO,
+        "false",
+        "A pipeline does not crash as a whole: an input that fails is started again.",
+    )),
     each("pipeline.reloadable", Type::Boolean, "true", "Whether the pipeline may be changed while it runs."),
     of_pipeline(differs("pipeline.separate_logs", Type::Boolean, "false", "All pipelines write one log.")),
-    of_pipeline(harmless("pipeline.system", Type::Boolean, "false")),
-    of_pipeline(harmless("pipeline.unsafe_shutdown", Type::Boolean, "false")),
+    of_pipeline(differs("pipeline.system", Type::Boolean, "false", "All pipelines are users' own.")),
+    of_pipeline(differs(
+        "pipeline.unsafe_shutdown",
+        Type::Boolean,
+        "false",
+        "What was read is delivered before the process ends; a second signal ends it at once, and inputs that can read it again.",
+    )),
     each(
         "pipeline.workers",
         Type::Number(1, 1024),
@@ -328,15 +387,20 @@ pub static SETTINGS: &[Def] = &[
         "",
         "Pushgateways that all metrics are pushed to: an URL each, or an object as in `remote_write.urls`.",
     ),
-    of_pipeline(harmless("queue.checkpoint.acks", ANY, "1024")),
-    of_pipeline(harmless("queue.checkpoint.interval", ANY, "1000")),
-    of_pipeline(harmless("queue.checkpoint.retry", Type::Boolean, "true")),
-    of_pipeline(harmless("queue.checkpoint.writes", ANY, "1024")),
-    of_pipeline(harmless("queue.compression", Type::Words(&["none", "speed", "balanced", "size", "disabled"]), "none")),
+    of_pipeline(differs("queue.checkpoint.acks", ANY, "1024", NO_DISK_QUEUE)),
+    of_pipeline(differs("queue.checkpoint.interval", ANY, "1000", NO_DISK_QUEUE)),
+    of_pipeline(differs("queue.checkpoint.retry", Type::Boolean, "true", NO_DISK_QUEUE)),
+    of_pipeline(differs("queue.checkpoint.writes", ANY, "1024", NO_DISK_QUEUE)),
+    of_pipeline(differs(
+        "queue.compression",
+        Type::Words(&["none", "speed", "balanced", "size", "disabled"]),
+        "none",
+        NO_DISK_QUEUE,
+    )),
     of_pipeline(differs("queue.drain", Type::Boolean, "false", NO_DISK_QUEUE)),
-    of_pipeline(harmless("queue.max_bytes", Type::Bytes, "1024mb")),
-    of_pipeline(harmless("queue.max_events", ANY, "0")),
-    of_pipeline(harmless("queue.page_capacity", Type::Bytes, "64mb")),
+    of_pipeline(differs("queue.max_bytes", Type::Bytes, "1024mb", NO_DISK_QUEUE)),
+    of_pipeline(differs("queue.max_events", ANY, "0", NO_DISK_QUEUE)),
+    of_pipeline(differs("queue.page_capacity", Type::Bytes, "64mb", NO_DISK_QUEUE)),
     each(
         "queue.type",
         Type::Words(&["memory", "persisted"]),
@@ -397,7 +461,7 @@ pub static SETTINGS: &[Def] = &[
     differs("slowlog.threshold.info", Type::Text, "-1", NO_SLOWLOG),
     differs("slowlog.threshold.trace", Type::Text, "-1", NO_SLOWLOG),
     differs("slowlog.threshold.warn", Type::Text, "-1", NO_SLOWLOG),
-    harmless("ssl.reload.automatic", Type::Boolean, "false"),
+    differs("ssl.reload.automatic", Type::Boolean, "false", "Nothing here reads TLS files yet."),
 ];
 
 /// Settings of Logstash's extensions and of its cloud: accepted, with a warning.

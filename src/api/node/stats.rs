@@ -1,30 +1,36 @@
-//! `/_node/stats` in Logstash's shapes. What it says of its Java machine we have not and leave out.
+//! `/_node/stats` in Logstash's shapes.
 
+use super::{flow, info};
+use crate::metric::flow::{Counts, Flows};
 use crate::metric::pipeline::{LastReload, Reloads};
-use crate::metric::process::Usage;
+use crate::metric::process::{self, Usage};
 use crate::metric::{Counter, PipelineStats, PluginStats, Registry};
 use crate::plugin::Kind;
 use serde_json::{Map, Value, json};
 
 /// The sections of `/_node/stats`.
-pub(super) const SECTIONS: &[&str] = &["process", "events", "pipelines", "reloads", "queue"];
+pub(super) const SECTIONS: &[&str] = &["jvm", "process", "events", "flow", "pipelines", "reloads", "os", "queue"];
 
 /// One section.
 pub(super) fn section(name: &str, registry: &Registry) -> Value {
-    let pipelines = registry.pipelines();
+    let (pipelines, flows) = (registry.pipelines(), registry.flows());
     let sum = |get: fn(&PipelineStats) -> &Counter| pipelines.iter().map(|p| get(p).get()).sum::<u64>();
     match name {
-        "process" => process(),
+        "jvm" => info::jvm_stats(flows.uptime()),
+        "process" => process(flows),
         "events" => json!({
             "in": sum(|p| &p.events_in),
             "filtered": sum(|p| &p.events_filtered),
             "out": sum(|p| &p.events_out),
-            "duration_in_millis": sum(|p| &p.duration_ns) / 1_000_000,
+            "duration_in_millis": pipelines.iter().map(|p| p.busy_ns()).sum::<u64>() / 1_000_000,
             "queue_push_duration_in_millis": sum(|p| &p.queue_push_ns) / 1_000_000,
         }),
-        "pipelines" => Value::Object(pipelines.iter().map(|p| (p.id.to_string(), pipeline(p))).collect()),
+        "flow" => flow::node(flows, pipelines.iter().fold(Counts::default(), |sum, p| sum.plus(Counts::of(p)))),
+        "pipelines" => Value::Object(pipelines.iter().map(|p| (p.id.to_string(), pipeline(p, flows))).collect()),
         "reloads" => reloads(registry.reloads(), false),
-        "queue" => json!({ "events_count": pipelines.iter().map(|p| waiting(p)).sum::<i64>() }),
+        "os" => os(),
+        // As in Logstash, what waits on disk: pipelines say what waits in memory.
+        "queue" => json!({ "events_count": 0 }),
         _ => Value::Null,
     }
 }
@@ -36,29 +42,20 @@ pub(super) fn shape(p: &PipelineStats) -> Value {
 }
 
 /// One pipeline.
-pub(super) fn pipeline(p: &PipelineStats) -> Value {
+pub(super) fn pipeline(p: &PipelineStats, flows: &Flows) -> Value {
     let plugins = |kind: Kind, show: fn(&PluginStats) -> Value| {
-        p.plugins_of(kind)
-            .iter()
-            .map(|plugin| {
-                let mut all =
-                    Map::from_iter([("id".to_owned(), json!(*plugin.id)), ("name".to_owned(), json!(plugin.name))]);
-                match show(plugin) {
-                    Value::Object(more) => all.extend(more),
-                    _ => unreachable!("BUG: a plugin is shown as an object"),
-                }
-                Value::Object(all)
-            })
-            .collect::<Vec<_>>()
+        let all = p.plugins_of(kind);
+        all.iter().map(|plugin| shown(plugin, p, flows, show)).collect::<Vec<_>>()
     };
     json!({
         "events": {
             "in": p.events_in.get(),
             "filtered": p.events_filtered.get(),
             "out": p.events_out.get(),
-            "duration_in_millis": millis(&p.duration_ns),
+            "duration_in_millis": p.busy_ns() / 1_000_000,
             "queue_push_duration_in_millis": millis(&p.queue_push_ns),
         },
+        "flow": flow::pipeline(flows, p),
         // Not in Logstash: where every event went.
         "ledger": {
             "in": p.events_in.get(),
@@ -69,7 +66,9 @@ pub(super) fn pipeline(p: &PipelineStats) -> Value {
             "in_flight": p.in_flight.get(),
         },
         "plugins": {
-            "inputs": plugins(Kind::Input, |i| json!({ "events": { "out": i.events_out.get() } })),
+            "inputs": plugins(Kind::Input, |i| json!({ "events": {
+                "out": i.events_out.get(), "queue_push_duration_in_millis": millis(&i.duration_ns),
+            } })),
             "codecs": plugins(Kind::Codec, |c| json!({ "decode": {
                 "writes_in": c.events_in.get(), "out": c.events_out.get(), "duration_in_millis": millis(&c.duration_ns),
             } })),
@@ -77,9 +76,28 @@ pub(super) fn pipeline(p: &PipelineStats) -> Value {
             "outputs": plugins(Kind::Output, worked),
         },
         "reloads": reloads(&p.reloads, true),
-        "queue": { "type": "memory", "events_count": waiting(p), "queue_size_in_bytes": 0, "max_queue_size_in_bytes": 0 },
+        "queue": {
+            "type": "memory",
+            "events_count": p.queue_events.get().max(0),
+            "queue_size_in_bytes": 0,
+            "max_queue_size_in_bytes": 0,
+        },
         "pipeline": shape(p),
+        "hash": format!("{:016x}", p.shape.load().hash),
+        "ephemeral_id": p.ephemeral_id,
     })
+}
+
+fn shown(plugin: &PluginStats, p: &PipelineStats, flows: &Flows, show: fn(&PluginStats) -> Value) -> Value {
+    let mut all = Map::from_iter([("id".to_owned(), json!(*plugin.id)), ("name".to_owned(), json!(plugin.name))]);
+    match show(plugin) {
+        Value::Object(more) => all.extend(more),
+        _ => unreachable!("BUG: a plugin is shown as an object"),
+    }
+    if plugin.kind != Kind::Codec {
+        all.insert("flow".to_owned(), flow::plugin(flows, p, plugin));
+    }
+    Value::Object(all)
 }
 
 fn reloads(reloads: &Reloads, last: bool) -> Value {
@@ -109,18 +127,37 @@ fn millis(counter: &Counter) -> u64 {
     counter.get() / 1_000_000
 }
 
-/// Events before the workers.
-fn waiting(p: &PipelineStats) -> i64 {
-    p.queue_events.get().max(0)
-}
-
-fn process() -> Value {
+fn process(flows: &Flows) -> Value {
     let usage = Usage::now();
+    let [one, five, fifteen] = process::load_average();
     json!({
         "open_file_descriptors": usage.open_fds,
+        "peak_open_file_descriptors": process::peak_fds(usage.open_fds.unwrap_or(0)),
         "max_file_descriptors": usage.max_fds,
         "mem": { "total_virtual_in_bytes": usage.virtual_bytes, "resident_in_bytes": usage.resident_bytes },
-        "cpu": { "total_in_millis": usage.cpu_seconds.map(|s| (s * 1000.0) as u64) },
+        "cpu": {
+            "total_in_millis": usage.cpu_seconds.map(|s| (s * 1000.0) as u64),
+            "percent": flows.cpu_percent().round() as u64,
+            "load_average": { "1m": one, "5m": five, "15m": fifteen },
+        },
         "threads": usage.threads,
     })
+}
+
+/// The control group that the process runs in, where there is one.
+fn os() -> Value {
+    let Some(group) = process::Cgroup::read() else { return json!({}) };
+    json!({ "cgroup": {
+        "cpuacct": { "control_group": group.name, "usage_nanos": group.usage_ns },
+        "cpu": {
+            "control_group": group.name,
+            "cfs_period_micros": group.period_us,
+            "cfs_quota_micros": group.quota_us,
+            "stat": {
+                "number_of_elapsed_periods": group.periods,
+                "number_of_times_throttled": group.throttled,
+                "time_throttled_nanos": group.throttled_ns,
+            },
+        },
+    } })
 }
