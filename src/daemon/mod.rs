@@ -29,7 +29,6 @@ use prepare::{Compiled, Refusal, Surroundings, compile, together};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often pipelines are looked at while parts of them are on their way out.
@@ -46,8 +45,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<bool> {
     if settings.check_only() {
         return Ok(check(settings, &pipelines));
     }
-    let Some(daemon) = Daemon::start(settings, &pipelines)? else { return Ok(false) };
-    daemon.obey_signals()?;
+    // Before anybody can see that it runs.
+    let signals = Signals::obey()?;
+    let Some(daemon) = Daemon::start_with(settings, &pipelines, signals)? else { return Ok(false) };
     Ok(daemon.join())
 }
 
@@ -93,6 +93,42 @@ enum Command {
     Reload,
 }
 
+/// Where a process is told what to do.
+pub struct Signals {
+    commands: (Sender<Command>, Receiver<Command>),
+}
+
+impl Signals {
+    /// For a process in which somebody else obeys signals.
+    pub fn none() -> Signals {
+        Signals { commands: unbounded() }
+    }
+
+    /// From now on SIGINT and SIGTERM end the inputs; a second one ends the process at once. SIGHUP
+    /// reads the configuration again. Handlers are installed also where the shell left SIGINT ignored.
+    pub fn obey() -> std::io::Result<Signals> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let (send, receive) = unbounded();
+        let (commands, mut stopping) = (send.clone(), false);
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                if signal == SIGHUP {
+                    let _ending = commands.send(Command::Reload);
+                } else if std::mem::replace(&mut stopping, true) {
+                    tracing::warn!("a second signal: leaving at once, what is not durable will be read again");
+                    // 128 + signal, as a shell reports a process that a signal ended.
+                    std::process::exit(128 + signal);
+                } else {
+                    tracing::info!("stopping: what was read is delivered first, another signal leaves at once");
+                    let _ending = commands.send(Command::Stop);
+                }
+            }
+        })?;
+        Ok(Signals { commands: (send, receive) })
+    }
+}
+
 /// A running process: its pipelines, index and APIs.
 pub struct Daemon {
     settings: Settings,
@@ -106,7 +142,6 @@ pub struct Daemon {
     outlets: Option<Outlets>,
     commands: (Sender<Command>, Receiver<Command>),
     bell: Receiver<()>,
-    stopping: Arc<AtomicBool>,
     /// What the files said when they were last taken.
     written: Vec<u64>,
     /// Why they were last refused, so that it is not said again and again.
@@ -118,6 +153,15 @@ pub struct Daemon {
 impl Daemon {
     /// Compiles and starts pipelines; `None` after mistakes, which are said on standard error.
     pub fn start(settings: &Settings, pipelines: &[Configured]) -> anyhow::Result<Option<Daemon>> {
+        Daemon::start_with(settings, pipelines, Signals::none())
+    }
+
+    /// The same, to be told by signals.
+    pub fn start_with(
+        settings: &Settings,
+        pipelines: &[Configured],
+        signals: Signals,
+    ) -> anyhow::Result<Option<Daemon>> {
         let refuse = |refusal: Refusal| {
             eprint!("{}", refusal.report);
             Ok(None)
@@ -144,9 +188,8 @@ impl Daemon {
             registry,
             links,
             index: None,
-            commands: unbounded(),
+            commands: signals.commands,
             bell: heard,
-            stopping: Arc::default(),
             written: pipelines.iter().map(Configured::written).collect(),
             refused: None,
             _lock: lock,
@@ -221,29 +264,6 @@ impl Daemon {
     /// Where the search API listens.
     pub fn search(&self) -> Option<SocketAddr> {
         self.apis.search
-    }
-
-    /// SIGINT and SIGTERM end the inputs; a second one ends the process at once. SIGHUP reads the
-    /// configuration again. Handlers are installed also where the shell left SIGINT ignored.
-    pub fn obey_signals(&self) -> std::io::Result<()> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-        let (commands, stopping) = (self.commands.0.clone(), self.stopping.clone());
-        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-        std::thread::Builder::new().name("signals".into()).spawn(move || {
-            for signal in signals.forever() {
-                if signal == SIGHUP {
-                    let _ending = commands.send(Command::Reload);
-                } else if stopping.swap(true, Ordering::AcqRel) {
-                    tracing::warn!("a second signal: leaving at once, what is not durable will be read again");
-                    // 128 + signal, as a shell reports a process that a signal ended.
-                    std::process::exit(128 + signal);
-                } else {
-                    tracing::info!("stopping: what was read is delivered first, another signal leaves at once");
-                    let _ending = commands.send(Command::Stop);
-                }
-            }
-        })?;
-        Ok(())
     }
 
     /// Tells the inputs to end.

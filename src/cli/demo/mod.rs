@@ -8,7 +8,7 @@ mod feed;
 
 use super::Command;
 use super::generate::Format;
-use crate::daemon::{Configured, Daemon};
+use crate::daemon::{Configured, Daemon, Signals};
 use crate::pipeline::Stop;
 use crate::settings::Settings;
 use crate::telemetry;
@@ -120,8 +120,8 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let settings = layout.settings(&args.settings)?;
     telemetry::start(settings.log_level(), settings.log_json());
     let mut logs = open_logs(args, &layout)?;
-    let Some(daemon) = Daemon::start(&settings, &Configured::all(&settings)?)? else { return Ok(false) };
-    daemon.obey_signals()?;
+    let configured = Configured::all(&settings)?;
+    let Some(daemon) = Daemon::start_with(&settings, &configured, Signals::obey()?)? else { return Ok(false) };
     let search = daemon.search().context("the demo's pipelines use no index")?;
     let text = banner(&layout, &logs, search, daemon.api());
     // Nobody may be reading.
