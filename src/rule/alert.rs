@@ -66,8 +66,22 @@ pub struct Found {
 /// The alerts of one rule by their labels.
 pub type Alerts = FxHashMap<Labels, Alert>;
 
-/// Brings the alerts of a rule to the time `now`; gives how many are pending or firing.
-pub fn advance(alerts: &mut Alerts, found: Vec<Found>, now: i64, hold: i64, keep: i64) -> usize {
+/// The times of an evaluation, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Since 1970.
+    pub now: i64,
+    /// How long a condition must hold before the alert fires.
+    pub hold: i64,
+    /// How long the alert goes on firing afterwards.
+    pub keep: i64,
+    /// Whether we have just begun, and series may not be back yet: no alert ends.
+    pub settling: bool,
+}
+
+/// Brings the alerts of a rule to a time; gives how many are pending or firing.
+pub fn advance(alerts: &mut Alerts, found: Vec<Found>, times: Times) -> usize {
+    let Times { now, hold, keep, settling } = times;
     let mut seen = rustc_hash::FxHashSet::default();
     for one in found {
         seen.insert(one.labels.clone());
@@ -156,7 +170,8 @@ mod tests {
         for (at, holds) in found.chars().enumerate() {
             let one = || Found { labels: labels.clone(), annotations: Vec::new(), value: Value::Float(1.0) };
             let found = if holds == '1' { vec![one()] } else { Vec::new() };
-            advance(&mut alerts, found, at as i64 * 60_000, hold * 60_000, keep * 60_000);
+            let now = at as i64 * 60_000;
+            advance(&mut alerts, found, Times { now, hold: hold * 60_000, keep: keep * 60_000, settling: false });
             states.push(match alerts.get(&labels).map(|alert| alert.state) {
                 None => '-',
                 Some(State::Pending) => 'p',

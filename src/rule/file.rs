@@ -55,6 +55,13 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// Whether it raises alerts.
+    pub fn is_alerting(&self) -> bool {
+        matches!(self, Kind::Alerting { .. })
+    }
+}
+
 /// Reads a rule file. `file` is the number that places carry, `name` what people call it.
 pub fn read(text: &str, name: &str, file: u32) -> Result<Vec<Group>, Vec<Diagnostic>> {
     let mut mistakes = Vec::new();

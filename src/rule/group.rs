@@ -1,12 +1,15 @@
 //! The evaluation of a group: rule after rule, each result recorded before the next one looks.
 
-use super::alert::{self, Alert, Alerts, Found, State};
+use super::alert::{self, Alert, Alerts, Found, State, Times};
 use super::template::{Data, Element, Outside};
 use super::{ALERT_NAME, ALERTS, ALERTS_FOR_STATE, Group, Kind, Rule};
 use crate::promql::{self, Answer, Options, QueryError};
 use crate::series::{Builder, Labels, METRIC_NAME, Queryable, Sample, Value, stale_nan};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
+
+/// Alerts that one rule may have; more is an error of the rule.
+pub const ALERTS_MAX: usize = 10_000;
 
 /// What takes the results of rules.
 pub trait Recorder: Send + Sync {
@@ -67,6 +70,8 @@ pub struct Evaluator<'e> {
     pub external_url: &'e str,
     /// How far into the past groups look that don't say so; milliseconds.
     pub query_offset: i64,
+    /// Whether we have just begun, and series may not be back yet: no alert ends.
+    pub settling: bool,
     /// Seconds that go by, for durations; tests hold it still.
     pub clock: &'e dyn Fn() -> f64,
 }
@@ -193,8 +198,10 @@ impl Evaluator<'_> {
             let annotations = annotations.iter().map(expand).collect();
             found.push(Found { labels, annotations, value: value.clone() });
         }
-        let active = alert::advance(&mut state.alerts, found, now, hold, keep);
-        if limit > 0 && active > limit {
+        let times = Times { now, hold, keep, settling: self.settling };
+        let active = alert::advance(&mut state.alerts, found, times);
+        let limit = if limit == 0 { ALERTS_MAX } else { limit.min(ALERTS_MAX) };
+        if active > limit {
             state.alerts.clear();
             return Err(format!("exceeded limit of {limit} with {active} alerts"));
         }

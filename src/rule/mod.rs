@@ -7,6 +7,12 @@
 pub mod alert;
 pub mod file;
 pub mod group;
+pub mod manager;
+pub mod notify;
+mod report;
+mod schedule;
+pub mod slo;
+pub mod state;
 pub mod store;
 pub mod template;
 pub mod unit;

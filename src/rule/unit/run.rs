@@ -92,6 +92,7 @@ impl<'t> Runner<'t> {
             external_labels: &self.test.external_labels,
             external_url: &self.test.external_url,
             query_offset: 0,
+            settling: false,
             clock: &|| 0.0,
         };
         let mut failures = Vec::new();
