@@ -10,6 +10,7 @@ pub mod explain;
 pub mod fmt;
 pub mod generate;
 pub mod keystore;
+pub mod query;
 pub mod rules;
 pub mod test;
 
@@ -39,6 +40,8 @@ pub enum Command {
     Demo(Vec<String>),
     /// `check …`: check rule files.
     Check(Vec<String>),
+    /// `query …`: ask a running process.
+    Query(Vec<String>),
     /// `test rules …`: run unit tests of rules; `test …`: of pipelines.
     Test(Vec<String>),
     /// `keystore …`, with its own arguments.
@@ -91,6 +94,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Generate(arguments)) => generate::main(arguments).map(|()| true),
         Ok(Command::Demo(arguments)) => demo::main(arguments),
         Ok(Command::Check(arguments)) => rules::check(arguments),
+        Ok(Command::Query(arguments)) => query::main(arguments),
         Ok(Command::Run(settings)) => daemon::run(&settings),
         Err(error) => Err(error.into()),
     };
@@ -118,6 +122,7 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
         Some("generate") => return Ok(Command::Generate(arguments.split_off(1))),
         Some("demo") => return Ok(Command::Demo(arguments.split_off(1))),
         Some("check") => return Ok(Command::Check(arguments.split_off(1))),
+        Some("query") => return Ok(Command::Query(arguments.split_off(1))),
         Some("test") => return Ok(Command::Test(arguments.split_off(1))),
         Some("keystore") => return Ok(Command::Keystore(arguments.split_off(1))),
         Some("docs") => return Ok(Command::Docs(arguments.split_off(1))),
@@ -244,8 +249,8 @@ fn unknown(argument: &str) -> String {
         let near = near.filter(|_| argument.starts_with("--")).unwrap_or_else(|| "see `--help`".to_owned());
         return format!("unknown flag `{argument}`: {near}");
     }
-    let near =
-        suggest::did_you_mean(argument, ["check", "demo", "docs", "explain", "fmt", "generate", "keystore", "test"]);
+    let commands = ["check", "demo", "docs", "explain", "fmt", "generate", "keystore", "query", "test"];
+    let near = suggest::did_you_mean(argument, commands);
     let near = near.unwrap_or_else(|| {
         "a pattern of files needs quotes, `-f 'folder/*.conf'`, so that the shell leaves it as it is".to_owned()
     });
@@ -267,6 +272,7 @@ pub fn help() -> String {
          logboom docs PLUGIN          print one plugin's page\n       \
          logboom docs settings        print all settings as a logboom.yml\n       \
          logboom check rules FILE…    check rule files of Prometheus' format\n       \
+         logboom query 'PROMQL'       ask a running Logboom what an expression is worth\n       \
          logboom test rules FILE…     run unit tests of rules, in promtool's format\n\n\
          Flags, as Logstash's:\n",
     );

@@ -81,6 +81,13 @@ impl Apis {
         Ok(())
     }
 
+    /// Answers what is asked of rules.
+    pub fn answer_rules(&self, source: Option<Arc<dyn RuleSource>>) {
+        if let Some(source) = source {
+            let _only_once = self.rules.set(source);
+        }
+    }
+
     /// Answers the search API.
     pub fn serve_search(
         &mut self,

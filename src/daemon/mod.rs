@@ -10,6 +10,7 @@ mod fleet;
 mod graph;
 mod outlets;
 mod prepare;
+mod rules;
 
 pub use prepare::{Configured, derive_defaults};
 
@@ -70,7 +71,8 @@ fn check(settings: &Settings, pipelines: &[Configured]) -> bool {
     }
     let surroundings = Surroundings { settings, index: None, links: &links, derived: &derived };
     let outlets = Wanted::read(settings).map(|_| ()).map_err(|mistakes| Refusal::plain(mistakes.join("\n") + "\n"));
-    let outcome = outlets.and_then(|()| compile(pipelines)).and_then(|compiled| {
+    let rules = rules::Prepared::read(settings).map(|_| ()).map_err(Refusal::plain);
+    let outcome = outlets.and(rules).and_then(|()| compile(pipelines)).and_then(|compiled| {
         eprint!("{}", compiled.warnings);
         let build = |planned| surroundings.build(planned, &Standing::default()).err();
         together(compiled.pipelines.iter().filter_map(build).collect())
@@ -140,6 +142,8 @@ pub struct Daemon {
     /// Keeps the series of all metrics, unless the settings say otherwise.
     sampler: Option<Arc<Sampler>>,
     outlets: Option<Outlets>,
+    /// Evaluates rules, where there are any or may come.
+    rules: Option<rules::Rules>,
     commands: (Sender<Command>, Receiver<Command>),
     bell: Receiver<()>,
     /// What the files said when they were last taken.
@@ -170,6 +174,10 @@ impl Daemon {
             Ok(compiled) => compiled,
             Err(refusal) => return refuse(refusal),
         };
+        let rules = match rules::Prepared::read(settings) {
+            Ok(rules) => rules,
+            Err(report) => return refuse(Refusal::plain(report)),
+        };
         eprint!("{}", compiled.warnings);
         let wanted = Wanted::read(settings).map_err(|mistakes| anyhow!(mistakes.join("\n")))?;
         let lock = lock(settings.data())?;
@@ -188,6 +196,7 @@ impl Daemon {
             registry,
             links,
             index: None,
+            rules: None,
             commands: signals.commands,
             bell: heard,
             written: pipelines.iter().map(Configured::written).collect(),
@@ -210,6 +219,8 @@ impl Daemon {
         daemon.outlets = Some(wanted.start(settings, &daemon.registry, daemon.sampler.as_ref())?);
         if let Some(sampler) = &daemon.sampler {
             sampler.start()?;
+            daemon.rules = rules.start(settings, sampler, daemon.apis.api)?;
+            daemon.apis.answer_rules(daemon.rules.as_ref().map(rules::Rules::source));
         }
         Ok(Some(daemon))
     }
@@ -324,6 +335,9 @@ impl Daemon {
         if let Some(index) = &self.index {
             index.close();
         }
+        if let Some(rules) = &self.rules {
+            rules.end();
+        }
         if let Some(sampler) = &self.sampler {
             sampler.end();
         }
@@ -340,6 +354,9 @@ impl Daemon {
     /// Reads the configuration again and goes on by it, if all of it is right. `asked`: also where no
     /// file has changed, since files that plugins read may have.
     fn reload(&mut self, asked: bool) {
+        if let Some(rules) = &mut self.rules {
+            rules.reload(&self.settings);
+        }
         match self.try_reload(asked) {
             Ok(changed) => {
                 self.refused = None;

@@ -341,6 +341,17 @@ impl Expr {
         }
     }
 
+    /// The names of the metrics that its selectors name; `None` for one without a name.
+    pub fn metrics(&self) -> Vec<Option<&str>> {
+        let mut names = Vec::new();
+        self.walk(&mut |node| {
+            if let Kind::Selector(selector) | Kind::Range(selector, _) = &node.kind {
+                names.push(selector.name.as_deref());
+            }
+        });
+        names
+    }
+
     /// The node inside any parentheses.
     pub fn inner(&self) -> &Expr {
         match &self.kind {

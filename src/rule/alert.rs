@@ -99,6 +99,9 @@ pub fn advance(alerts: &mut Alerts, found: Vec<Found>, times: Times) -> usize {
     alerts.retain(|labels, alert| {
         if seen.contains(labels) {
             alert.keep_firing_since = None;
+        } else if settling && alert.state != State::Inactive {
+            active += 1;
+            return true;
         } else {
             let keeps =
                 alert.state == State::Firing && keep > 0 && now - *alert.keep_firing_since.get_or_insert(now) < keep;

@@ -1,5 +1,6 @@
 //! Rule files as Prometheus has them: `groups:`, each with recording and alerting rules.
 
+use super::slo;
 use super::template::Template;
 use super::yaml::{self, Fields, Mistakes, Node};
 use crate::diagnostic::{Diagnostic, code};
@@ -67,6 +68,7 @@ pub fn read(text: &str, name: &str, file: u32) -> Result<Vec<Group>, Vec<Diagnos
     let mut mistakes = Vec::new();
     let groups = match yaml::parse(text, file) {
         Ok(None) => Vec::new(),
+        Ok(Some(node)) if slo::is_one(&node) => slo::compile(&node, text, name, &mut mistakes),
         Ok(Some(node)) => Reader { text, name, names: HashSet::new() }.groups(&node, &mut mistakes),
         Err(mistake) => return Err(vec![*mistake]),
     };

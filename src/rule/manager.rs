@@ -230,7 +230,8 @@ impl Core {
     fn notices(&self, running: &Running, states: &mut [RuleState], now: i64) -> Vec<Notice> {
         let mut notices = Vec::new();
         for (rule, state) in running.group.rules.iter().zip(states) {
-            for alert in state.alerts.values_mut().filter(|alert| alert.needs_sending(now, self.settings.resend_delay)) {
+            for alert in state.alerts.values_mut().filter(|alert| alert.needs_sending(now, self.settings.resend_delay))
+            {
                 alert.last_sent_at = Some(now);
                 alert.valid_until = now + 4 * running.interval.max(self.settings.resend_delay);
                 let url = super::report::generator_url(&self.settings.external_url, &rule.text);

@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod file;
 pub mod group;
+pub mod load;
 pub mod manager;
 pub mod notify;
 mod report;

@@ -84,7 +84,8 @@ impl Notice {
 
 /// A time as RFC 3339 has it.
 pub fn time(milliseconds: i64) -> String {
-    jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| "1970-01-01T00:00:00Z".to_owned(), |t| t.to_string())
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| "1970-01-01T00:00:00Z".to_owned(), |t| t.to_string())
 }
 
 /// What a receiver speaks.
@@ -293,7 +294,12 @@ impl Shared {
                 }
                 Err(Failure::Refused(reason)) => {
                     self.counts.dropped.fetch_add(notices.len() as u64, Ordering::Relaxed);
-                    tracing::error!(url = self.receiver.url, alerts = notices.len(), reason, "a receiver refuses alerts");
+                    tracing::error!(
+                        url = self.receiver.url,
+                        alerts = notices.len(),
+                        reason,
+                        "a receiver refuses alerts"
+                    );
                 }
                 Err(Failure::Later(reason, asked)) => {
                     self.counts.errors.fetch_add(1, Ordering::Relaxed);
@@ -414,8 +420,14 @@ mod tests {
         check("http://a:9093", "http://a:9093/api/v2/alerts");
         check("http://a:9093/am/", "http://a:9093/am/api/v2/alerts");
         check("http://a/api/v2/alerts", "http://a/api/v2/alerts");
-        check(r#"{"url": "https://a", "path_prefix": "/am/", "basic_auth": {"username": "u", "password": "p"}}"#, "https://a/am/api/v2/alerts");
-        check(r#"{"url": "https://a", "api_version": "v1"}"#, "Alertmanager's API is spoken in version v2 alone, not `v1`");
+        check(
+            r#"{"url": "https://a", "path_prefix": "/am/", "basic_auth": {"username": "u", "password": "p"}}"#,
+            "https://a/am/api/v2/alerts",
+        );
+        check(
+            r#"{"url": "https://a", "api_version": "v1"}"#,
+            "Alertmanager's API is spoken in version v2 alone, not `v1`",
+        );
         check(r#"{"url": "https://a", "pathprefix": "x"}"#, "unknown member `pathprefix` of a receiver of alerts");
     }
 
@@ -426,12 +438,18 @@ mod tests {
         queue.put(notice("b", false, 1), &counts);
         queue.put(notice("a", true, 2), &counts);
         let taken = queue.take();
-        assert_eq!(taken.iter().map(|n| (n.labels.get("alertname"), n.resolved)).collect::<Vec<_>>(), [("a", true), ("b", false)]);
+        assert_eq!(
+            taken.iter().map(|n| (n.labels.get("alertname"), n.resolved)).collect::<Vec<_>>(),
+            [("a", true), ("b", false)]
+        );
         queue.put(notice("b", true, 3), &counts);
         queue.give_back(taken);
         assert_eq!(queue.take().iter().map(|n| n.said_at).collect::<Vec<_>>(), [2, 3]);
         (0..QUEUE_MAX + 5).for_each(|at| queue.put(notice(&at.to_string(), false, 1), &counts));
-        assert_eq!((queue.order.len(), queue.latest.len(), counts.dropped.load(Ordering::Relaxed)), (QUEUE_MAX, QUEUE_MAX, 5));
+        assert_eq!(
+            (queue.order.len(), queue.latest.len(), counts.dropped.load(Ordering::Relaxed)),
+            (QUEUE_MAX, QUEUE_MAX, 5)
+        );
     }
 
     #[test]

@@ -38,7 +38,8 @@ impl RuleSource for Manager {
 
 fn group(running: &Running) -> Value {
     let states = running.states.lock();
-    let rules: Vec<Value> = running.group.rules.iter().zip(states.iter()).map(|(rule, state)| one(rule, state)).collect();
+    let rules: Vec<Value> =
+        running.group.rules.iter().zip(states.iter()).map(|(rule, state)| one(rule, state)).collect();
     let evaluated = running.evaluated_at.load(Ordering::Relaxed);
     json!({
         "name": running.group.name,
@@ -119,6 +120,9 @@ mod tests {
     #[test]
     fn links_and_numbers() {
         assert_eq!(generator_url("http://x/", "a > 1"), "http://x/graph?g0.expr=a+%3E+1&g0.tab=1");
-        assert_eq!((exponent(1.0), exponent(0.025), exponent(f64::NAN)), ("1e+00".into(), "2.5e-02".into(), "NaN".into()));
+        assert_eq!(
+            (exponent(1.0), exponent(0.025), exponent(f64::NAN)),
+            ("1e+00".into(), "2.5e-02".into(), "NaN".into())
+        );
     }
 }

@@ -77,7 +77,11 @@ impl Schedule {
                 // Behind by more than an interval: what was missed is counted, not caught up with.
                 // A clock that was set back does not hold the group up either.
                 let late = now - follows;
-                let next = if late >= running.interval || late < -running.interval { next(now, running.interval) } else { follows };
+                let next = if late >= running.interval || late < -running.interval {
+                    next(now, running.interval)
+                } else {
+                    follows
+                };
                 running.note_missed((next - follows) / running.interval);
                 waiting.push((next, running));
             }

@@ -89,6 +89,18 @@ const NO_SLOWLOG: &str = "There is no slow log yet.";
 
 /// Every setting, in alphabetical order.
 pub static SETTINGS: &[Def] = &[
+    used(
+        "alertmanager.urls",
+        Type::Endpoints,
+        "",
+        "Alertmanagers that alerts are sent to: an URL each, or an object with `url` and, as in `prometheus.yml`, `path_prefix`, `basic_auth`, `authorization`, `tls_config`, `headers`, `timeout`, `alert_relabel_configs`.",
+    ),
+    used(
+        "alertmanager.webhooks",
+        Type::Endpoints,
+        "",
+        "Receivers for those without an Alertmanager: they get the JSON that it posts to webhooks, when an alert begins and ends. An URL each, or an object as in `alertmanager.urls`.",
+    ),
     differs("allow_superuser", Type::Boolean, "false", "The process may run as any user."),
     used(
         "api.allow_unauthenticated",
@@ -420,6 +432,42 @@ pub static SETTINGS: &[Def] = &[
         "Where the samples of all series are sent by Prometheus' remote write: an URL each, or an object with `url` and, as in `prometheus.yml`, `protobuf_message` (or `protocol_version: 2.0`), `basic_auth`, `authorization`, `tls_config`, `headers`, `remote_timeout`, `write_relabel_configs`, `queue_config` (`max_shards`, `max_samples_per_send`, `max_bytes` on disk), `metadata_config`, `send_exemplars`, `send_native_histograms`.",
     ),
     used(
+        "rules.evaluation_interval",
+        Type::Time(Duration::from_secs(1)),
+        "15s",
+        "How often groups of rules are evaluated that don't say so themselves; 1s at the least.",
+    ),
+    used(
+        "rules.external_labels",
+        Type::List,
+        "",
+        "Labels for every alert that is sent away, `name=value` each, where it has none of the name.",
+    ),
+    used(
+        "rules.external_url",
+        Type::Text,
+        "",
+        "Where users reach the management API: links in alerts begin so; the address that it listens on where not set.",
+    ),
+    used(
+        "rules.files",
+        Type::Paths,
+        "",
+        "Rule files of Prometheus' format, and files of objectives (`slis:`, `slos:`): paths or patterns of paths. Read again on SIGHUP and with `config.reload.automatic`.",
+    ),
+    used(
+        "rules.query_offset",
+        Type::Time(Duration::from_secs(1)),
+        "0s",
+        "How far into the past rules look whose group does not say so itself.",
+    ),
+    used(
+        "rules.resend_delay",
+        Type::Time(Duration::from_secs(1)),
+        "1m",
+        "How often receivers hear again of an alert that goes on firing.",
+    ),
+    used(
         "search.allow_unauthenticated",
         Type::Boolean,
         "false",
@@ -469,7 +517,9 @@ pub const FOREIGN_PREFIXES: &[&str] = &["xpack.", "modules", "cloud.", "monitori
 
 /// Whether the value of a setting may be shown to whoever asks.
 pub fn is_public(name: &str) -> bool {
-    !["password", "secret", "token", "headers"].iter().any(|word| name.contains(word)) && name != "config.string"
+    !["password", "secret", "token", "headers"].iter().any(|word| name.contains(word))
+        && name != "config.string"
+        && find(name).is_none_or(|def| def.ty != Type::Endpoints)
 }
 
 /// A setting by name.

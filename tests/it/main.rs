@@ -13,6 +13,7 @@ mod node;
 mod program;
 mod reload;
 mod settings;
+mod rules;
 mod shipped;
 mod tidy;
 mod tools;
