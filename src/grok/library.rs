@@ -178,6 +178,68 @@ impl Library {
         Ok(out)
     }
 
+    /// Like [`Library::expand_with`], for patterns that are too large for the engine: parts that
+    /// are long and capture nothing are written once, at the end, and called from where they
+    /// stand. Their groups' names begin with [`SHARED`] and come last.
+    pub(super) fn expand_shared(&self, pattern: &str, named_only: bool) -> Result<String, GrokError> {
+        let mut parts = Parts::default();
+        let calls = self.expand_calls(pattern, named_only, &mut Vec::new(), &mut parts)?;
+        let mut out = format!("(?:{calls})");
+        for (name, text) in parts.0.iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+            out.extend(["(?<", SHARED, name, ">", text, "){0}"]);
+        }
+        Ok(out)
+    }
+
+    fn expand_calls<'a>(
+        &'a self,
+        pattern: &'a str,
+        named_only: bool,
+        inside: &mut Vec<&'a str>,
+        parts: &mut Parts<'a>,
+    ) -> Result<String, GrokError> {
+        let (mut out, mut rest) = (String::new(), pattern);
+        while let Some(at) = rest.find("%{") {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let Some(reference) = Reference::parse(rest) else {
+                out.push('%');
+                rest = &rest[1..];
+                continue;
+            };
+            rest = &rest[reference.len..];
+            let name = reference.name;
+            let definition = self.resolve(&reference)?;
+            if inside.contains(&name) {
+                return Err(GrokError::Circular { name: name.to_owned() });
+            }
+            match reference.field {
+                Some(field) => out.extend(["(?<", name, ":", field, ">"]),
+                None if named_only => out.push_str("(?:"),
+                None => out.extend(["(?<", name, ">"]),
+            }
+            let text = || {
+                let text = self.expand(definition)?;
+                let captures = text.match_indices("(?<").any(|(at, _)| !text[at + 3..].starts_with(['=', '!']));
+                Ok((!captures && text.len() >= SHARED_BYTES_MIN).then_some(text))
+            };
+            let shared = named_only && reference.definition.is_none() && parts.holds(name, text)?;
+            if shared {
+                out.extend(["\\g<", SHARED, name, ">"]);
+            } else {
+                inside.push(name);
+                out.push_str(&self.expand_calls(definition, named_only, inside, parts)?);
+                inside.pop();
+            }
+            out.push(')');
+            if out.len() > EXPANDED_BYTES_MAX {
+                return Err(GrokError::TooLong { name: name.to_owned() });
+            }
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
     fn expand_into<'a>(
         &'a self,
         pattern: &'a str,
@@ -224,6 +286,32 @@ impl Library {
             near: nearest(reference.name, &self.names()).map(str::to_owned),
         };
         reference.definition.or_else(|| self.get(reference.name)).ok_or_else(unknown)
+    }
+}
+
+/// How the names of groups begin that stand for a shared part.
+pub(super) const SHARED: &str = "shared_part_";
+/// Shorter parts are not worth a call.
+const SHARED_BYTES_MIN: usize = 400;
+
+/// The parts of a pattern that are called, in order; `None` for those that can't be.
+#[derive(Default)]
+struct Parts<'a>(Vec<(&'a str, Option<String>)>);
+
+impl<'a> Parts<'a> {
+    /// Whether `name` is called; asked for the first time, `text` tells.
+    fn holds(
+        &mut self,
+        name: &'a str,
+        text: impl FnOnce() -> Result<Option<String>, GrokError>,
+    ) -> Result<bool, GrokError> {
+        if let Some((_, text)) = self.0.iter().find(|(known, _)| *known == name) {
+            return Ok(text.is_some());
+        }
+        let text = text()?;
+        let called = text.is_some();
+        self.0.push((name, text));
+        Ok(called)
     }
 }
 

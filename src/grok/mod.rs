@@ -126,8 +126,15 @@ impl Grok {
     pub fn compile(pattern: &str, library: &Library, options: Options) -> Result<Grok, GrokError> {
         let expanded = library.expand_with(pattern, options.named_captures_only)?;
         let flags = Flags { dot_all: true, ignore_case: false, match_limit: options.match_limit };
-        let regexp = Regexp::with_flags(&expanded, flags)?;
-        let names: Vec<&str> = regexp.names().iter().skip(1).map(|n| n.as_deref().unwrap_or("")).collect();
+        let regexp = match Regexp::with_flags(&expanded, flags) {
+            Err(error) if error.message.contains("too large") => {
+                let shared = library.expand_shared(pattern, options.named_captures_only)?;
+                Regexp::with_flags(&shared, flags).map_err(|_| error)?
+            }
+            result => result?,
+        };
+        let names = regexp.names().iter().skip(1).map(|n| n.as_deref().unwrap_or(""));
+        let names: Vec<&str> = names.take_while(|name| !name.starts_with(library::SHARED)).collect();
         let captures = captures(&names);
         let slots = names.len();
         let tree = tree::parse(pattern, library, options.named_captures_only);

@@ -290,3 +290,40 @@ proptest! {
         texts.iter().for_each(|text| assert_agree(&grok, &pattern, text));
     }
 }
+
+/// Long parts that are called give the same captures as the ones that are written out.
+#[test]
+fn shared_parts_capture_the_same() {
+    let library = Library::new(Set::Legacy);
+    for (pattern, text) in [
+        ("^%{IP:a} %{IPORHOST:b}( %{IP:c})?$", "10.0.0.1 host.example.org ::1"),
+        ("^%{IP:a} %{IPORHOST:b}( %{IP:c})?$", "fe80::1 10.0.0.2"),
+        ("%{SYSLOGBASE} %{IP:x}|%{IP:y} é", "Jan  1 10:00:00 h p[1]: 1.2.3.4"),
+        ("%{SYSLOGBASE} %{IP:x}|%{IP:y} é", "1.2.3.4 é"),
+    ] {
+        let shared = library.expand_shared(pattern, true).unwrap();
+        assert!(shared.contains("\\g<"), "{shared}");
+        let plain = crate::regexp::Regexp::new(&library.expand(pattern).unwrap()).unwrap();
+        let shared = crate::regexp::Regexp::new(&shared).unwrap();
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        assert!(plain.captures(text, &mut a).unwrap() && shared.captures(text, &mut b).unwrap(), "{pattern}");
+        assert_eq!(a[..], b[..a.len()], "{pattern}");
+    }
+}
+
+/// As pfelk's: dozens of addresses in one pattern are more than PCRE2 takes written out.
+#[test]
+fn large_patterns_compile() {
+    let mut library = Library::new(Set::Legacy);
+    library.add("MANY", &(0..40).map(|n| format!("(a{n} %{{IP:ip{n}}} %{{HOSTNAME}})")).collect::<Vec<_>>().join("|"));
+    let grok = Grok::compile("^%{MANY} %{WORD:w}$", &library, Options::default()).unwrap();
+    let mut scratch = Scratch::default();
+    assert!(grok.captures("a39 10.0.0.1 h x", &mut scratch).unwrap());
+    let captured: Vec<&str> = grok
+        .fields()
+        .iter()
+        .filter(|field| scratch.spans[field.slot] != UNSET)
+        .map(|field| field.field.as_str())
+        .collect();
+    assert_eq!(captured, ["ip39", "w"]);
+}
