@@ -12,6 +12,7 @@ pub mod generate;
 pub mod keystore;
 pub mod query;
 pub mod rules;
+pub mod tap;
 pub mod test;
 
 use crate::daemon;
@@ -44,6 +45,8 @@ pub enum Command {
     Query(Vec<String>),
     /// `test rules …`: run unit tests of rules; `test …`: of pipelines.
     Test(Vec<String>),
+    /// `tap …`, with its own arguments.
+    Tap(Vec<String>),
     /// `keystore …`, with its own arguments.
     Keystore(Vec<String>),
     /// `docs …`: print the reference of plugins or settings.
@@ -90,6 +93,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Fmt(arguments)) => fmt::main(arguments),
         Ok(Command::Test(arguments)) if arguments.first().is_some_and(|what| what == "rules") => rules::test(arguments),
         Ok(Command::Test(arguments)) => test::main(arguments),
+        Ok(Command::Tap(arguments)) => tap::main(arguments),
         Ok(Command::Keystore(arguments)) => keystore::main(arguments),
         Ok(Command::Generate(arguments)) => generate::main(arguments).map(|()| true),
         Ok(Command::Demo(arguments)) => demo::main(arguments),
@@ -124,6 +128,7 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
         Some("check") => return Ok(Command::Check(arguments.split_off(1))),
         Some("query") => return Ok(Command::Query(arguments.split_off(1))),
         Some("test") => return Ok(Command::Test(arguments.split_off(1))),
+        Some("tap") => return Ok(Command::Tap(arguments.split_off(1))),
         Some("keystore") => return Ok(Command::Keystore(arguments.split_off(1))),
         Some("docs") => return Ok(Command::Docs(arguments.split_off(1))),
         Some("explain") => return Ok(Command::Explain(arguments.split_off(1))),
@@ -249,7 +254,7 @@ fn unknown(argument: &str) -> String {
         let near = near.filter(|_| argument.starts_with("--")).unwrap_or_else(|| "see `--help`".to_owned());
         return format!("unknown flag `{argument}`: {near}");
     }
-    let commands = ["check", "demo", "docs", "explain", "fmt", "generate", "keystore", "query", "test"];
+    let commands = ["check", "demo", "docs", "explain", "fmt", "generate", "keystore", "query", "tap", "test"];
     let near = suggest::did_you_mean(argument, commands);
     let near = near.unwrap_or_else(|| {
         "a pattern of files needs quotes, `-f 'folder/*.conf'`, so that the shell leaves it as it is".to_owned()
@@ -268,6 +273,7 @@ pub fn help() -> String {
          logboom fmt FILE…            format pipelines\n       \
          logboom explain FILE…        print the compiled plan, and what may be slow or ambiguous\n       \
          logboom keystore --help      keep secrets for `${NAME}` in pipelines and settings\n       \
+         logboom tap PIPELINE         show events before and after a plugin while it runs\n       \
          logboom docs                 print the plugins and their options\n       \
          logboom docs PLUGIN          print one plugin's page\n       \
          logboom docs settings        print all settings as a logboom.yml\n       \

@@ -266,6 +266,11 @@ impl Batch {
         id
     }
 
+    /// The event of which this one was made, in the first generation; else itself.
+    pub fn ancestor(&self, event: EventId) -> EventId {
+        self.events[event as usize].ancestor
+    }
+
     /// Cancels an event: it reaches no further filter and no output.
     pub fn cancel(&mut self, event: EventId) {
         self.events[event as usize].cancelled = true;

@@ -17,6 +17,7 @@ pub mod push;
 mod registry;
 pub mod remote;
 pub mod sampler;
+pub mod tap;
 
 pub use derive::{Derived, Deriver};
 pub use pipeline::{Counter, Gauge, PipelineStats, PluginStats};

@@ -4,6 +4,7 @@
 //! reader may see a batch half counted, and sums right as soon as the batch is through.
 
 use super::identity;
+use super::tap::Taps;
 use crate::plugin::Kind;
 use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
@@ -69,6 +70,8 @@ pub struct PipelineStats {
     pub shape: ArcSwap<Shape>,
     /// How often its configuration was changed.
     pub reloads: Reloads,
+    /// Those who look at its events.
+    pub taps: Taps,
     /// Another one at each start.
     pub ephemeral_id: String,
     /// Whether it runs.
@@ -232,6 +235,7 @@ impl PipelineStats {
             id: id.into(),
             shape: ArcSwap::default(),
             reloads: Reloads::default(),
+            taps: Taps::default(),
             ephemeral_id: identity::new_id(),
             state: AtomicU8::default(),
             clocks: Mutex::default(),

@@ -18,6 +18,7 @@ pub mod checkpoint;
 mod defaults;
 mod feed;
 mod fingerprint;
+mod flush;
 mod keeper;
 mod link;
 mod outlet;
@@ -44,6 +45,7 @@ use build::{BuiltInput, PlannedOutput};
 use checkpoint::Checkpoints;
 use crossbeam::channel::{Receiver, bounded};
 use crossbeam::queue::ArrayQueue;
+use flush::Flushes;
 use keeper::Keeper;
 use outlet::{Found, Mailbox, Outlet};
 use parking_lot::Mutex;
@@ -51,7 +53,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use worker::{Command, Flushes, Kit, Route, Source, Step, Worker};
+use worker::{Command, Kit, Route, Source, Step, Worker};
 
 /// How long an input that failed waits before it is started again (Logstash's one second).
 const RESTART_DELAY: Duration = Duration::from_secs(1);

@@ -14,7 +14,8 @@
 //! Nothing in here blocks, whatever outputs do.
 
 use super::build::{Blueprint, Standing};
-use super::worker::{Flushes, Order, Step};
+use super::flush::Flushes;
+use super::worker::{Order, Step};
 use super::{InputState, Pipeline, RunningInput};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -5,20 +5,22 @@
 use super::ack::{Ack, Delivery, Pool, Shared};
 use super::defaults::Defaults;
 use super::feed::Work;
+use super::flush::Flushes;
 use super::outlet::Outlet;
 use super::route::{CondError, split};
 use crate::codec::Decoder;
 use crate::event::{Batch, EventId, Timestamp};
 use crate::filter::common::Common;
-use crate::filter::{FLUSH_INTERVAL, Filter, Run};
+use crate::filter::{Filter, Run};
 use crate::language::plan::Cond;
 use crate::metric::Deriver;
 use crate::metric::pipeline::{PipelineStats, PluginStats, now_ns};
+use crate::metric::tap::Taps;
 use crossbeam::channel::{Receiver, RecvError, select};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One step of the filter section, as one worker has it.
 pub(super) enum Step {
@@ -74,15 +76,6 @@ impl Step {
     }
 }
 
-/// Whose turn it is to flush the filters: the workers of a configuration share it.
-pub(super) struct Flushes {
-    /// When the next one is due, whatever the configuration; `None` where no filter has anything to
-    /// flush.
-    next: Option<Arc<Mutex<Instant>>>,
-    /// The workers that work by this configuration.
-    workers: AtomicUsize,
-}
-
 /// Which flush is under way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flush {
@@ -95,58 +88,11 @@ enum Flush {
 
 /// What filters go by at present.
 #[derive(Clone, Copy)]
-struct Moment {
+struct Moment<'a> {
     now: Timestamp,
     flush: Flush,
-}
-
-impl Flushes {
-    /// For workers that run these steps.
-    pub(super) fn new(steps: &[Step], timer: &Arc<Mutex<Instant>>) -> Flushes {
-        Flushes { next: flushes(steps).then(|| timer.clone()), workers: AtomicUsize::new(0) }
-    }
-
-    /// A timer that begins now.
-    pub(super) fn timer() -> Arc<Mutex<Instant>> {
-        Arc::new(Mutex::new(Instant::now() + FLUSH_INTERVAL))
-    }
-
-    /// Counts a worker.
-    pub(super) fn join(&self) {
-        self.workers.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Counts a worker that goes on by something else, or ends; whether it is the last, and there is
-    /// something to flush.
-    fn leave(&self) -> bool {
-        self.workers.fetch_sub(1, Ordering::AcqRel) == 1 && self.next.is_some()
-    }
-
-    /// Whether it is time, and this worker is the one.
-    fn due(&self) -> bool {
-        let Some(mut next) = self.next.as_ref().and_then(|next| next.try_lock()) else { return false };
-        let now = Instant::now();
-        let due = *next <= now;
-        if due {
-            *next = now + FLUSH_INTERVAL;
-        }
-        due
-    }
-
-    /// How long until the next one.
-    fn patience(&self) -> Duration {
-        match &self.next {
-            Some(next) => next.lock().saturating_duration_since(Instant::now()),
-            None => Duration::from_secs(3600),
-        }
-    }
-}
-
-fn flushes(steps: &[Step]) -> bool {
-    steps.iter().any(|step| match step {
-        Step::Filter { filter, .. } => filter.flushes(),
-        Step::If { branches, otherwise } => branches.iter().any(|(_, steps)| flushes(steps)) || flushes(otherwise),
-    })
+    /// Somebody looks at events.
+    taps: Option<&'a Taps>,
 }
 
 /// One step of the output section.
@@ -381,8 +327,13 @@ impl Worker {
     fn filter(&mut self, mut batch: Batch, mut events: Vec<EventId>, ack: &Arc<Ack>, now: Timestamp, flush: Flush) {
         let mut ledger = Ledger { read: events.len() as u64, ..Ledger::default() };
         self.stats.in_flight.add(ledger.read as i64);
-        let moment = Moment { now, flush };
+        let taps = self.stats.taps.active().then_some(&self.stats.taps);
+        let looked = taps.map(|taps| taps.before(None, &batch, &events));
+        let moment = Moment { now, flush, taps };
         filter(&mut self.kit.filters, &mut batch, &mut events, moment, &mut self.spare, &mut ledger);
+        if let (Some(taps), Some(looked)) = (taps, looked) {
+            taps.after(looked, None, &batch, &events);
+        }
         if self.kit.ordered {
             batch.order(&mut events);
         }
@@ -419,6 +370,9 @@ impl Worker {
         (batch.frames, batch.frame_tags) = (frames, tags);
         source.stats.events_in.add(events.len() as u64);
         source.stats.events_out.add(events.len() as u64);
+        if self.stats.taps.active() {
+            self.stats.taps.pass(&source.stats, batch, events);
+        }
     }
 
     fn deliver(&mut self, batch: Batch, events: &[EventId], ack: &Arc<Ack>, ledger: &mut Ledger) {
@@ -430,6 +384,9 @@ impl Worker {
                 continue;
             }
             stats.events_in.add(list.len() as u64);
+            if self.stats.taps.active() {
+                self.stats.taps.pass(stats, &shared, &list);
+            }
             outlet.send(Delivery::new(shared.clone(), list, ack.clone()));
         }
     }
@@ -449,7 +406,7 @@ fn filter(
     steps: &mut [Step],
     batch: &mut Batch,
     events: &mut Vec<EventId>,
-    moment: Moment,
+    moment: Moment<'_>,
     spare: &mut Spare,
     ledger: &mut Ledger,
 ) {
@@ -487,9 +444,10 @@ fn run(
     stats: &PluginStats,
     batch: &mut Batch,
     events: &mut Vec<EventId>,
-    moment: Moment,
+    moment: Moment<'_>,
     spare: &mut Spare,
 ) -> u64 {
+    let looked = moment.taps.map(|taps| taps.before(Some(&stats.id), batch, events));
     let began = Instant::now();
     let (mut matched, mut created) = (spare.take(), spare.take());
     let mut run = Run { events, matched: &mut matched, created: &mut created, now: moment.now };
@@ -506,6 +464,9 @@ fn run(
     events.extend_from_slice(&created);
     stats.events_out.add(events.len() as u64);
     stats.duration_ns.add_time(began.elapsed());
+    if let (Some(taps), Some(looked)) = (moment.taps, looked) {
+        taps.after(looked, Some(stats), batch, &created);
+    }
     let made = created.len() as u64;
     spare.give(matched);
     spare.give(created);

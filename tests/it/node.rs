@@ -197,3 +197,42 @@ fn a_password_keeps_strangers_out() {
     assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
     assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
 }
+
+#[test]
+fn a_tap_shows_events_before_and_after_a_plugin() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipeline = "input { generator { id => gen lines => ['{\"n\":1}', 'no json'] } }
+        filter { json { id => parse source => message remove_field => message } if \"_jsonparsefailure\" in [tags] { drop { } } }
+        output { null { id => sink } }";
+    let mut daemon = Daemon::start(&dir.path().join("data"), pipeline, &["--pipeline.workers=1"]);
+    daemon.node("/");
+    let tap = |more: &[&str]| {
+        let api = format!("--api=http://{}", daemon.api);
+        let output = crate::program::logboom().args(["tap", "main", &api]).args(more).output().unwrap();
+        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let lines = |text: &str| text.lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<Value>>();
+    let (out, said) = tap(&["--plugin", "parse", "--json", "-n", "6", "--rate", "50"]);
+    let events = lines(&out);
+    assert_eq!(events.len(), 6, "{out} {said}");
+    for event in &events {
+        assert_eq!(event["plugin"], json!({ "id": "parse", "name": "json", "kind": "filter" }));
+        let fine = event["before"]["message"] == "{\"n\":1}";
+        let (n, message) = (&event["after"]["n"], event["after"].get("message"));
+        assert!(if fine { n == 1 && message.is_none() } else { message.is_some() }, "{event}");
+    }
+    let whole = lines(&tap(&["--json", "-n", "20", "--rate", "100"]).0);
+    assert!(whole.iter().any(|event| event["after"].is_null()), "half of them are dropped");
+    let ends = lines(&tap(&["--json", "-n", "1", "--plugin", "gen"]).0)[0].clone();
+    assert!(ends.get("before").is_none() && ends["after"]["message"].is_string(), "{ends}");
+    let ends = lines(&tap(&["--json", "-n", "1", "--plugin", "sink"]).0)[0].clone();
+    assert!(ends.get("after").is_none() && ends["before"]["n"] == 1, "{ends}");
+    let (text, _) = tap(&["--plugin", "parse", "-n", "1"]);
+    assert!(text.starts_with("── filter parse (json)\n"), "{text}");
+    assert!(tap(&["--plugin", "nothing"]).1.contains("has no plugin `nothing`; it has gen, parse"));
+    // A bound on the rate holds however many events there are.
+    let began = std::time::Instant::now();
+    tap(&["--json", "-n", "25", "--rate", "10"]);
+    assert!(began.elapsed() >= Duration::from_millis(1400), "{:?}", began.elapsed());
+    assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
+}

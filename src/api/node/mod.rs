@@ -10,6 +10,7 @@ mod hot_threads;
 mod info;
 mod report;
 mod stats;
+mod tap;
 
 use crate::metric::exposition::Format;
 use crate::metric::health::{Health, Status};
@@ -109,6 +110,8 @@ pub fn router(node: Arc<Node>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(CompressionLayer::new())
+        // Behind the compression, which would hold lines back.
+        .route("/_node/tap/{id}", get(tap::tap))
         .with_state(node)
 }
 
