@@ -23,7 +23,9 @@ mod elasticsearch;
 mod environment;
 mod extractnumbers;
 mod fingerprint;
+mod geoip;
 pub mod grok;
+mod grok;
 mod http;
 mod json;
 mod json_encode;
@@ -37,11 +39,13 @@ mod sleep;
 mod split;
 mod syslog_pri;
 mod throttle;
+mod tld;
 mod translate;
 mod truncate;
 mod urldecode;
 mod useragent;
 mod uuid;
+mod xml;
 
 use crate::event::{Batch, EventId, Timestamp};
 use crate::plugin::Spec;
@@ -68,6 +72,7 @@ pub static FILTERS: &[&Spec] = &[
     &environment::SPEC,
     &extractnumbers::SPEC,
     &fingerprint::SPEC,
+    &geoip::SPEC,
     &grok::SPEC,
     &http::SPEC,
     &json::SPEC,
@@ -81,11 +86,13 @@ pub static FILTERS: &[&Spec] = &[
     &split::SPEC,
     &syslog_pri::SPEC,
     &throttle::SPEC,
+    &tld::SPEC,
     &translate::SPEC,
     &truncate::SPEC,
     &urldecode::SPEC,
     &useragent::SPEC,
     &uuid::SPEC,
+    &xml::SPEC,
 ];
 
 /// How often filters that hold something back are flushed, as in Logstash.
