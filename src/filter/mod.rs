@@ -25,7 +25,6 @@ mod extractnumbers;
 mod fingerprint;
 mod geoip;
 pub mod grok;
-mod grok;
 mod http;
 mod json;
 mod json_encode;
