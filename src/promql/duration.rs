@@ -44,7 +44,7 @@ pub fn format(milliseconds: i64) -> String {
     for (name, unit) in UNITS {
         let unit = unit as u64;
         let exact = matches!(name, "y" | "w");
-        if (exact && rest % unit != 0) || rest / unit == 0 {
+        if (exact && !rest.is_multiple_of(unit)) || rest / unit == 0 {
             continue;
         }
         out.push_str(&format!("{}{name}", rest / unit));

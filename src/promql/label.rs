@@ -5,12 +5,15 @@ use super::eval::{Eval, Evaluated, Point, Row, error, merge};
 use crate::series::{Labels, METRIC_NAME, Matcher, Op, Value, anchored};
 use std::cmp::Ordering;
 
+/// What becomes of labels; nothing if they stay.
+type Change = Box<dyn Fn(&Labels) -> Option<Labels>>;
+
 /// `label_replace` and `label_join`.
 pub(super) fn call(eval: &Eval<'_>, name: &str, arguments: &[Expr]) -> Evaluated<Vec<Row>> {
     let Some((vector, texts)) = arguments.split_first() else { return error("an argument is missing") };
     let texts = texts.iter().map(|text| eval.text(text)).collect::<Evaluated<Vec<String>>>()?;
     let mut rows = eval.rows(vector)?;
-    let change: Box<dyn Fn(&Labels) -> Option<Labels>> = match (name, texts.as_slice()) {
+    let change: Change = match (name, texts.as_slice()) {
         ("label_replace", [target, replacement, source, pattern]) => {
             let regex = anchored(pattern).map_err(super::QueryError::Evaluation)?;
             let (target, replacement, source) = (target.clone(), replacement.clone(), source.clone());

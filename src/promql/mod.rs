@@ -20,6 +20,7 @@ mod parser;
 mod quantile;
 mod rate;
 mod select;
+mod selector;
 #[cfg(test)]
 mod tests;
 mod trim;

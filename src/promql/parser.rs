@@ -1,13 +1,13 @@
 //! From tokens to the tree, by Prometheus' grammar and precedence.
 
 use super::ast::{
-    Aggregate, Aggregation, At, Binary, Expr, Grouping, Kind, Many, Matching, Operator, Selector, Shift, Span, Subquery,
+    Aggregate, Aggregation, At, Binary, Expr, Grouping, Kind, Many, Matching, Operator, Shift, Span, Subquery,
 };
 use super::function;
 use super::lexer::{Token, tokens};
 use super::{Mistake, check};
 use crate::language::suggest;
-use crate::series::{Labels, METRIC_NAME, Matcher, Op};
+use crate::series::{Labels, Matcher};
 
 /// Deeper nesting than this is refused.
 const DEPTH_MAX: usize = 200;
@@ -41,17 +41,17 @@ pub fn parse_metric(text: &str) -> Result<Labels, Vec<Mistake>> {
     parser.metric().map_err(|mistake| vec![mistake])
 }
 
-struct Parser<'t> {
-    text: &'t str,
+pub(super) struct Parser<'t> {
+    pub(super) text: &'t str,
     tokens: Vec<(Token, Span)>,
     at: usize,
     depth: usize,
 }
 
-type Parsed<T> = Result<T, Mistake>;
+pub(super) type Parsed<T> = Result<T, Mistake>;
 
 impl Parser<'_> {
-    fn peek(&self) -> &Token {
+    pub(super) fn peek(&self) -> &Token {
         &self.tokens[self.at].0
     }
 
@@ -59,30 +59,30 @@ impl Parser<'_> {
         &self.tokens[(self.at + count).min(self.tokens.len() - 1)].0
     }
 
-    fn span(&self) -> Span {
+    pub(super) fn span(&self) -> Span {
         self.tokens[self.at].1.clone()
     }
 
     /// Where the token before this one ends.
-    fn end(&self) -> usize {
+    pub(super) fn end(&self) -> usize {
         self.tokens[self.at.saturating_sub(1)].1.end
     }
 
-    fn next(&mut self) -> (Token, Span) {
+    pub(super) fn next(&mut self) -> (Token, Span) {
         let token = self.tokens[self.at].clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
         token
     }
 
-    fn unexpected(&self, message: &str) -> Mistake {
+    pub(super) fn unexpected(&self, message: &str) -> Mistake {
         Mistake::new(message, self.span())
     }
 
-    fn is_sign(&self, sign: &str) -> bool {
+    pub(super) fn is_sign(&self, sign: &str) -> bool {
         matches!(self.peek(), Token::Sign(known) if *known == sign)
     }
 
-    fn take_sign(&mut self, sign: &str) -> bool {
+    pub(super) fn take_sign(&mut self, sign: &str) -> bool {
         let found = self.is_sign(sign);
         if found {
             self.next();
@@ -433,96 +433,6 @@ impl Parser<'_> {
         };
         let aggregate = Aggregate { how, parameter: arguments.pop(), expr, grouping };
         Ok(Expr { kind: Kind::Aggregate(Box::new(aggregate)), span: name.start..self.end() })
-    }
-
-    fn selector(&mut self, name: Option<String>, start: Span) -> Parsed<Expr> {
-        let mut matchers: Vec<Matcher> = Vec::new();
-        if self.take_sign("{") {
-            while !self.take_sign("}") {
-                matchers.push(self.matcher()?);
-                if !self.take_sign(",") && !self.is_sign("}") {
-                    let message = format!("expected `,` or `}}` behind a condition, not {}", self.peek().describe());
-                    return Err(self.unexpected(&message));
-                }
-            }
-        }
-        let span = start.start..self.end();
-        if let Some(name) = &name {
-            let twice = matchers.iter().find(|matcher| matcher.name == METRIC_NAME && matcher.op == Op::Equal);
-            if let Some(twice) = twice {
-                let message = format!("the name of the metric stands there twice: `{name}` and `{}`", twice.value);
-                return Err(Mistake::new(message, span));
-            }
-            matchers.push(Matcher::equal(METRIC_NAME, name.as_str()));
-        }
-        if matchers.iter().all(|matcher| matcher.matches("")) {
-            return Err(Mistake::new("a selector needs a condition that an empty value does not meet", span)
-                .label("this would select every series"));
-        }
-        let selector = Selector { name, matchers, shift: Shift::default() };
-        Ok(Expr { kind: Kind::Selector(selector), span })
-    }
-
-    fn metric(&mut self) -> Parsed<Labels> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        if let Token::Word(name) = self.peek().clone() {
-            self.next();
-            pairs.push((METRIC_NAME.to_owned(), name));
-        }
-        if self.take_sign("{") {
-            while !self.take_sign("}") {
-                let place = self.span();
-                let matcher = self.matcher()?;
-                if matcher.op != Op::Equal {
-                    return Err(Mistake::new("a series has labels, not conditions", place).label("write `=`"));
-                }
-                pairs.push((matcher.name, matcher.value));
-                if !self.take_sign(",") && !self.is_sign("}") {
-                    let message = format!("expected `,` or `}}` behind a label, not {}", self.peek().describe());
-                    return Err(self.unexpected(&message));
-                }
-            }
-        } else if pairs.is_empty() {
-            return Err(self.unexpected("expected a series such as `name{label=\"value\"}`"));
-        }
-        match self.peek() {
-            Token::End => Ok(Labels::new(pairs)),
-            other => Err(self.unexpected(&format!("unexpected {}", other.describe()))),
-        }
-    }
-
-    fn matcher(&mut self) -> Parsed<Matcher> {
-        let (name, at) = self.next();
-        let name = match name {
-            Token::Word(word) if crate::series::is_label_name(&word) => word,
-            // Labels may be named `inf` and `nan`.
-            Token::Number(_) if crate::series::is_label_name(&self.text[at.clone()]) => {
-                self.text[at.clone()].to_owned()
-            }
-            Token::Text(text) if self.is_sign(",") || self.is_sign("}") => {
-                return Ok(Matcher::equal(METRIC_NAME, text));
-            }
-            Token::Text(text) if !text.is_empty() => text,
-            other => return Err(Mistake::new(format!("expected a label, not {}", other.describe()), at)),
-        };
-        let op = match self.peek() {
-            Token::Sign("=") => Op::Equal,
-            Token::Sign("!=") => Op::NotEqual,
-            Token::Sign("=~") => Op::Regex,
-            Token::Sign("!~") => Op::NotRegex,
-            other => {
-                let message = format!("expected `=`, `!=`, `=~` or `!~` behind a label, not {}", other.describe());
-                return Err(self.unexpected(&message));
-            }
-        };
-        self.next();
-        match self.next() {
-            (Token::Text(value), span) => Matcher::new(op, name, value).map_err(|message| Mistake::new(message, span)),
-            (other, span) => {
-                let message = format!("expected a string behind `{name}`, not {}", other.describe());
-                Err(Mistake::new(message, span).label("values stand in quotes"))
-            }
-        }
     }
 }
 

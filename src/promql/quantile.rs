@@ -219,7 +219,11 @@ impl Rank {
     }
 
     fn get(&self, count: f64) -> f64 {
-        self.rank.filter(|rank| !(*rank > count)).unwrap_or(count)
+        match self.rank {
+            Some(rank) if rank > count => count,
+            Some(rank) => rank,
+            None => count,
+        }
     }
 }
 

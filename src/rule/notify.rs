@@ -318,11 +318,14 @@ impl Shared {
     fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut queue = self.queue.lock();
-        while !self.stopping.load(Ordering::Acquire) && !self.rung.wait_until(&mut queue, until).timed_out() {}
-        if self.stopping.load(Ordering::Acquire) {
-            drop(queue);
-            std::thread::park_timeout(Duration::from_millis(100));
+        while !self.stopping.load(Ordering::Acquire) {
+            if self.rung.wait_until(&mut queue, until).timed_out() {
+                return;
+            }
         }
+        drop(queue);
+        // On the way out there are a few more tries, not as many as fit.
+        std::thread::park_timeout(Duration::from_millis(100));
     }
 
     fn note_told(&self, notices: &[Notice]) {

@@ -1,4 +1,6 @@
 //! The table of all settings: one line feeds parsing, messages and the printed reference.
+//!
+//! Longer than other files, since there are many settings and one table is easier to read than two.
 
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ fn start(folder: &Path, more: &[String]) -> (Running, SocketAddr) {
     let mut program = logboom();
     program.arg(data_in(folder)).arg(format!("--api.http.port={port}")).arg(format!("--rules.files={}", rules(folder)));
     program.args(["-S", "rules.resend_delay=2s", "-w", "1"]).args(more);
-    program.args(["-e", "input { generator { count => 1 eps => 1 } stdin { } } output { null { } }"]);
+    program.args(["-e", "input { stdin { } } output { null { } }"]);
     let running = Running::start(program.stdin(Stdio::piped()).stderr(Stdio::null()).stdout(Stdio::null()));
     (running, SocketAddr::from(([127, 0, 0, 1], port)))
 }
@@ -65,7 +65,7 @@ fn unit_tests_and_checks_of_rules_run() {
     std::fs::write(&bad, "groups:\n- name: g\n  rules:\n  - alert: A\n    exr: up\n  - record: b\n    expr: sum(\n")
         .unwrap();
     let (well, text) = run(&["check", "rules"], &bad);
-    assert!(!well && text.contains("did you mean `expr`?") && text.contains("bad.yml:7:14"), "{text}");
+    assert!(!well && text.contains("did you mean `expr`?") && text.contains("bad.yml:7:15"), "{text}");
     // The daemon does not start with them either, and `-t` says so.
     let output = logboom()
         .args(["-t", "-e", "input { stdin { } }", &format!("--rules.files={}", bad.display())])

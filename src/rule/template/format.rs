@@ -205,7 +205,7 @@ pub(super) fn humanize_duration(seconds: f64) -> String {
 /// Nanoseconds since 1970, cut to milliseconds.
 pub(super) fn time_of(seconds: f64) -> Result<i64, String> {
     let nanoseconds = seconds * 1e9;
-    if !(nanoseconds.abs() < i64::MAX as f64) {
+    if nanoseconds.is_nan() || nanoseconds.abs() >= i64::MAX as f64 {
         return Err(format!("{} is no time", number(seconds)));
     }
     Ok((nanoseconds as i64).div_euclid(1_000_000) * 1_000_000)

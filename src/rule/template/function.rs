@@ -63,7 +63,6 @@ pub(super) static NAMES: &[&str] = &[
 /// Calls one of them.
 pub(super) fn call(name: &str, arguments: Vec<Value>, outside: &dyn Outside) -> Result<Value, String> {
     let text = |at: usize| argument(&arguments, at)?.text();
-    let number = |at: usize| argument(&arguments, at)?.number();
     Ok(match name {
         "args" => {
             let named = arguments.into_iter().enumerate().map(|(at, value)| (format!("arg{at}"), value));
@@ -104,6 +103,15 @@ pub(super) fn call(name: &str, arguments: Vec<Value>, outside: &dyn Outside) -> 
             list.sort_by_key(key);
             Value::List(list)
         }
+        _ => return of_prometheus(name, &arguments, outside),
+    })
+}
+
+/// Texts and numbers for people.
+fn of_prometheus(name: &str, arguments: &[Value], outside: &dyn Outside) -> Result<Value, String> {
+    let text = |at: usize| argument(arguments, at)?.text();
+    let number = |at: usize| argument(arguments, at)?.number();
+    Ok(match name {
         "reReplaceAll" => {
             let pattern = regex(text(0)?)?;
             Value::Text(pattern.replace_all(text(2)?, text(1)?).into_owned())

@@ -44,6 +44,8 @@ pub(super) enum Operand {
 }
 
 type Parsed<T> = Result<T, TemplateError>;
+/// Tokens with their places.
+type Tokens = Vec<(Token, usize)>;
 type Defined = Vec<(String, Vec<Node>)>;
 
 fn bad<T>(message: impl Into<String>, at: usize) -> Parsed<T> {
@@ -56,8 +58,8 @@ pub(super) fn parse(text: &str) -> Parsed<(Vec<Node>, Defined)> {
     let mut parser = Parser { pieces: pieces(text)?, at: 0, variables, defined: Vec::new(), loops: 0, depth: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
-        End::Text => Ok((nodes, parser.defined)),
-        End::End(at) => bad("`end` has nothing to end", at),
+        End::Whole => Ok((nodes, parser.defined)),
+        End::Stop(at) => bad("`end` has nothing to end", at),
         End::Else(_, at) => bad("`else` has no `if`, `with` or `range`", at),
     }
 }
@@ -65,7 +67,7 @@ pub(super) fn parse(text: &str) -> Parsed<(Vec<Node>, Defined)> {
 /// A text, or the tokens between `{{` and `}}`.
 enum Piece {
     Text(String),
-    Action(Vec<(Token, usize)>, usize),
+    Action(Tokens, usize),
 }
 
 /// Cuts a template at its braces. `{{-` and `-}}` take the blanks beside them away.
@@ -124,7 +126,7 @@ enum Number {
 }
 
 /// The tokens up to `}}`, where that ends, and whether a dash stands before it.
-fn tokens(text: &str, start: usize, open: usize) -> Parsed<(Vec<(Token, usize)>, usize, bool)> {
+fn tokens(text: &str, start: usize, open: usize) -> Parsed<(Tokens, usize, bool)> {
     let (mut all, mut at) = (Vec::new(), start);
     loop {
         let rest = &text[at..];
@@ -270,10 +272,10 @@ struct Parser {
 
 /// What ended a list of nodes.
 enum End {
-    Text,
-    End(usize),
+    Whole,
+    Stop(usize),
     /// With the tokens behind it: `else if …`.
-    Else(Vec<(Token, usize)>, usize),
+    Else(Tokens, usize),
 }
 
 impl Parser {
@@ -294,7 +296,7 @@ impl Parser {
             };
             let rest = || tokens[1..].to_vec();
             match keyword.as_str() {
-                "end" => return Ok((nodes, End::End(at))),
+                "end" => return Ok((nodes, End::Stop(at))),
                 "else" => return Ok((nodes, End::Else(rest(), at))),
                 "if" | "with" | "range" => nodes.push(self.block(&keyword, rest(), at)?),
                 "define" => self.define(&rest(), at)?,
@@ -315,7 +317,7 @@ impl Parser {
                 _ => nodes.push(Node::Print(self.pipeline(&tokens, at)?)),
             }
         }
-        Ok((nodes, End::Text))
+        Ok((nodes, End::Whole))
     }
 
     fn name(&self, tokens: &[(Token, usize)], at: usize) -> Parsed<String> {
@@ -337,7 +339,7 @@ impl Parser {
         let (nodes, end) = self.nodes()?;
         self.variables = variables;
         match end {
-            End::End(_) => {
+            End::Stop(_) => {
                 self.defined.push((name, nodes));
                 Ok(())
             }
@@ -357,12 +359,12 @@ impl Parser {
         let (then, end) = self.nodes()?;
         self.loops -= looping;
         let other = match end {
-            End::End(_) => Vec::new(),
+            End::Stop(_) => Vec::new(),
             End::Else(rest, place) => match rest.first() {
                 None => {
                     let (other, end) = self.nodes()?;
                     match end {
-                        End::End(_) => other,
+                        End::Stop(_) => other,
                         _ => return bad("`{{ end }}` is missing", at),
                     }
                 }
@@ -371,7 +373,7 @@ impl Parser {
                 }
                 Some(_) => return bad("unexpected words behind `else`", place),
             },
-            End::Text => return bad("`{{ end }}` is missing", at),
+            End::Whole => return bad("`{{ end }}` is missing", at),
         };
         self.variables.truncate(known);
         self.depth -= 1;
@@ -422,8 +424,7 @@ struct Words<'t> {
 impl Words<'_> {
     fn commands(&mut self) -> Parsed<Vec<Vec<Operand>>> {
         let (mut commands, mut command) = (Vec::new(), Vec::new());
-        loop {
-            let Some((token, place)) = self.tokens.get(self.at).cloned() else { break };
+        while let Some((token, place)) = self.tokens.get(self.at).cloned() {
             match token {
                 Token::Sign(")") => break,
                 Token::Sign("|") => {

@@ -114,7 +114,8 @@ impl<'t> Runner<'t> {
             .map(|alert| (alert.labels.clone(), Labels::new(alert.annotations.iter().map(|(n, v)| (n, v)))))
             .collect();
         let mut want = test.expected.clone();
-        (got.sort(), want.sort());
+        got.sort();
+        want.sort();
         if got != want {
             let list = |alerts: &[(Labels, Labels)]| {
                 let one = |(labels, annotations): &(Labels, Labels)| {
