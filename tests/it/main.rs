@@ -5,6 +5,7 @@ mod crash;
 mod daemon;
 mod demo;
 mod es_api;
+mod generated;
 mod guide;
 mod harness;
 mod language;
