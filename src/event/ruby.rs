@@ -192,7 +192,7 @@ pub fn to_i(batch: &Batch, value: Value) -> i64 {
         Value::Int(n) => n,
         Value::Uint(n) => i64::try_from(n).unwrap_or(i64::MAX),
         Value::Float(n) => n as i64,
-        Value::Str(span) => text_to_i(batch.text(span)),
+        Value::Str(span) | Value::Big(span) => text_to_i(batch.text(span)),
         Value::Time(at) => at.seconds(),
         _ => 0,
     }

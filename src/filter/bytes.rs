@@ -79,7 +79,7 @@ impl Filter for Bytes {
 }
 
 impl Bytes {
-    fn size(&mut self, plan: &Plan, batch: &Batch, event: EventId) -> Option<Value> {
+    fn size(&mut self, plan: &Plan, batch: &mut Batch, event: EventId) -> Option<Value> {
         let text = batch.as_text(batch.get(event, &plan.source)?)?;
         let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b' || c == '\0');
         if !plan.pattern.captures(text, &mut self.slots).ok()? {
@@ -97,11 +97,7 @@ impl Bytes {
         }
         let power = prefix.chars().next().and_then(|c| "kmgtpe".find(c.to_ascii_lowercase())).map_or(0, |at| at + 1);
         let size = (ruby::text_to_f(&number) * plan.unit.powi(power as i32)).round();
-        Some(match size {
-            size if size < i64::MAX as f64 => Value::Int(size as i64),
-            size if size < u64::MAX as f64 => Value::Uint(size as u64),
-            size => Value::Float(size),
-        })
+        Some(batch.whole(false, &format!("{size:.0}")))
     }
 }
 
@@ -131,7 +127,7 @@ mod tests {
         check("", r#"".""#, "0");
         check("", r#""3e""#, "3458764513820540928");
         check("", r#""15.9E""#, "18331451923248867328");
-        check("", r#""16E""#, "1.8446744073709552E19");
+        check("", r#""16E""#, "18446744073709551616");
         check("", r#""text\n12kb""#, "12288");
         check(r#","conversion_method":"metric""#, r#""1.5 GB""#, "1500000000");
         check(r#","decimal_separator":",""#, r#""1.000,5 k""#, "1024512");

@@ -25,11 +25,15 @@ pub(super) static SPEC: Spec = Spec {
 #[derive(Clone)]
 struct ExtractNumbers {
     source: FieldRef,
-    numbers: Vec<Value>,
+}
+
+enum Number {
+    Whole(bool, String),
+    Float(f64),
 }
 
 fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
-    Ok(Box::new(ExtractNumbers { source: field(options, "source", "message"), numbers: Vec::new() }))
+    Ok(Box::new(ExtractNumbers { source: field(options, "source", "message") }))
 }
 
 impl Filter for ExtractNumbers {
@@ -45,20 +49,23 @@ impl Filter for ExtractNumbers {
 }
 
 impl ExtractNumbers {
-    fn one(&mut self, batch: &mut Batch, event: EventId) {
+    fn one(&self, batch: &mut Batch, event: EventId) {
         let value = match batch.get(event, &self.source) {
             Some(Value::Array(list)) => batch.entries(list).first().map(|entry| entry.value),
             value => value,
         };
         let Some(text) = value.and_then(|value| batch.as_text(value)) else { return };
         let words = text.split(|c: char| c.is_ascii_whitespace() || c == '\x0b').filter(|word| !word.is_empty());
-        self.numbers.clear();
-        self.numbers.extend(words.filter_map(|word| integer(word).or_else(|| float(word).map(Value::Float))));
+        let number = |word| match (integer(word), float(word)) {
+            (Some((negative, digits)), _) => Some(Number::Whole(negative, digits)),
+            (None, float) => float.map(Number::Float),
+        };
+        let numbers: Vec<Number> = words.filter_map(number).collect();
         let (mut integers, mut floats) = (0, 0);
-        for &number in &self.numbers {
-            let (kind, count) = match number {
-                Value::Float(_) => ("float", &mut floats),
-                _ => ("int", &mut integers),
+        for number in numbers {
+            let (kind, count, number) = match number {
+                Number::Float(n) => ("float", &mut floats, Value::Float(n)),
+                Number::Whole(negative, digits) => ("int", &mut integers, batch.whole(negative, &digits)),
             };
             *count += 1;
             let key = batch.key(&format!("{kind}{count}"));
@@ -67,9 +74,9 @@ impl ExtractNumbers {
     }
 }
 
-/// Ruby's `Integer(text)`: with a prefix for the base, and single underscores between digits. What
-/// is larger than 64 bits is read as a float.
-fn integer(text: &str) -> Option<Value> {
+/// Ruby's `Integer(text)`: whether it is negative, and its decimal digits. There may be a prefix for
+/// the base, and single underscores between digits.
+fn integer(text: &str) -> Option<(bool, String)> {
     let (negative, digits) = match text.strip_prefix(['-', '+']) {
         Some(digits) => (text.starts_with('-'), digits),
         None => (false, text),
@@ -80,7 +87,7 @@ fn integer(text: &str) -> Option<Value> {
         [b'0', b'b', ..] => (2, &lower[2..]),
         [b'0', b'o', ..] => (8, &lower[2..]),
         [b'0', b'd', ..] => (10, &lower[2..]),
-        [b'0', _, ..] => (8, &lower[1..].strip_prefix('_').unwrap_or(&lower[1..])[..]),
+        [b'0', _, ..] => (8, lower[1..].strip_prefix('_').unwrap_or(&lower[1..])),
         _ => (10, &lower[..]),
     };
     let spaced = digits.starts_with('_') || digits.ends_with('_') || digits.contains("__");
@@ -88,14 +95,8 @@ fn integer(text: &str) -> Option<Value> {
     if spaced || plain.is_empty() || !plain.chars().all(|c| c.is_digit(base)) {
         return None;
     }
-    match i128::from_str_radix(&plain, base).map(|n| if negative { -n } else { n }) {
-        Ok(n) => Some(match (i64::try_from(n), u64::try_from(n)) {
-            (Ok(n), _) => Value::Int(n),
-            (_, Ok(n)) => Value::Uint(n),
-            _ => Value::Float(n as f64),
-        }),
-        Err(_) => None,
-    }
+    let digits = if base == 10 { plain } else { u128::from_str_radix(&plain, base).ok()?.to_string() };
+    Some((negative, digits))
 }
 
 /// Ruby's `Float(text)`: digits on both sides of a point.
@@ -123,6 +124,10 @@ mod tests {
         check(r#""a 1 b -2.5 3""#, r#","int1":1,"float1":-2.5,"int2":3"#);
         check(r#""0x1F 010 08 1_000 1__0 _1""#, r#","int1":31,"int2":8,"float1":8.0,"int3":1000"#);
         check(r#""1e3 .5 5. NaN inf 1.5s""#, r#","float1":1000.0,"float2":0.5"#);
+        check(
+            r#""-36893488147419103232 0xFFFFFFFFFFFFFFFFF""#,
+            r#","int1":-36893488147419103232,"int2":295147905179352825855"#,
+        );
         check(r#""18446744073709551615 +7\t\n0""#, r#","int1":18446744073709551615,"int2":7,"int3":0"#);
         check(r#"["1","2"]"#, r#","int1":1"#);
         check("5", "");

@@ -129,7 +129,7 @@ impl Ranges {
             for range in ranges {
                 let size = match batch.get(event, field) {
                     Some(Value::Str(span)) => Some(batch.text(span).chars().count() as f64),
-                    value => value.and_then(Value::as_number),
+                    value => value.and_then(|value| batch.number(value)),
                 };
                 let within = size.is_some_and(|size| (range.min..=range.max).contains(&size));
                 if within == plan.negate {

@@ -84,7 +84,11 @@ impl Truncate {
             // What Logstash does.
             Value::Str(_) if self.length < 0 => return Some(Value::Null),
             Value::Str(span) => {
-                let end = batch.text(span).floor_char_boundary(self.length as usize);
+                let text = batch.text(span);
+                let mut end = self.length as usize;
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
                 return Some(Value::Str(span.slice(0, end)));
             }
             Value::Array(list) => (list, false),

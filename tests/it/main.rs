@@ -5,6 +5,7 @@ mod crash;
 mod daemon;
 mod demo;
 mod es_api;
+mod flush;
 mod generated;
 mod guide;
 mod harness;
