@@ -15,6 +15,7 @@ pub mod plugin;
 pub mod event;
 pub mod grok;
 pub mod regexp;
+pub mod script;
 
 // The event's journey
 pub mod pipeline;

@@ -32,7 +32,7 @@ pub(super) static SPEC: Spec = Spec {
         Opt::required(
             "algorithm",
             Type::String,
-            "The cipher by OpenSSL's name: `aes-256-cbc`, `aes-128-ctr`, `des-ede3-cbc`, `bf-cbc` …",
+            "The cipher by OpenSSL's name: `aes-256-cbc`, `aes-128-ctr`, `des-ede3-cbc`, `bf-cbc` and so on.",
         ),
         Opt::new("base64", Type::Boolean, Some("true"), "Whether what is encrypted is text in base 64."),
         Opt::new(

@@ -41,13 +41,13 @@ pub(super) static SPEC: Spec = Spec {
             "meter",
             Type::Array,
             Some("[]"),
-            "Names to count events under, such as `http_%{status}`: `[NAME][count]`, `[NAME][rate_1m]` …",
+            "Names to count events under, such as `http_%{status}`: `[NAME][count]`, `[NAME][rate_1m]` and so on.",
         ),
         Opt::new(
             "percentiles",
             Type::Array,
             Some("[1, 5, 10, 90, 95, 99, 100]"),
-            "The percentiles of timers: `[NAME][p95]` …",
+            "The percentiles of timers: `[NAME][p95]` and so on.",
         ),
         Opt::new(
             "rates",
