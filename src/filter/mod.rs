@@ -2,6 +2,7 @@
 
 mod address;
 mod age;
+mod aggregate;
 mod alter;
 mod anonymize;
 mod bytes;
@@ -53,6 +54,7 @@ use std::time::Duration;
 /// Every filter, in alphabetical order. To add one: write its file, add its line here.
 pub static FILTERS: &[&Spec] = &[
     &age::SPEC,
+    &aggregate::SPEC,
     &alter::SPEC,
     &anonymize::SPEC,
     &bytes::SPEC,
