@@ -182,6 +182,9 @@ impl Daemon {
         let wanted = Wanted::read(settings).map_err(|mistakes| anyhow!(mistakes.join("\n")))?;
         let lock = lock(settings.data())?;
         let registry = Registry::new();
+        for (histogram, bound) in rules.bounds() {
+            registry.derived().ask_bound(&histogram, bound);
+        }
         if settings.flag("derive.defaults") {
             derive_defaults(registry.derived());
         }

@@ -6,6 +6,7 @@ use crate::rule::group::Recorder;
 use crate::rule::load::{Loaded, load};
 use crate::rule::manager::{self, Manager};
 use crate::rule::notify::{Protocol, Receiver, Sender};
+use crate::rule::slo;
 use crate::rule::state::StateFile;
 use crate::series::window::Store;
 use crate::series::{Labels, Sample};
@@ -84,6 +85,11 @@ impl Prepared {
             return Err(mistakes.concat());
         }
         Ok(Prepared { loaded, receivers, external_labels: Labels::new(external_labels) })
+    }
+
+    /// Histograms and the bounds that objectives need of them.
+    pub fn bounds(&self) -> Vec<(String, f64)> {
+        slo::bounds(&self.loaded.groups)
     }
 
     /// Starts them, if there are any. `api`: where the management API listens.

@@ -54,6 +54,24 @@ pub fn is_one(node: &Node) -> bool {
     }
 }
 
+/// The histograms that objectives count in, without `_bucket`, and the bound that each needs.
+pub fn bounds(groups: &[Group]) -> Vec<(String, f64)> {
+    let mut found = Vec::new();
+    for rule in groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.name == "slo:good:rate5m") {
+        rule.expr.walk(&mut |node| {
+            if let Syntax::Call(function, arguments) = &node.kind
+                && function.name == "histogram_fraction"
+                && let Some(Syntax::Number(bound)) = arguments.get(1).map(|bound| &bound.inner().kind)
+            {
+                for name in arguments.iter().flat_map(Expr::metrics).flatten() {
+                    found.push((name.strip_suffix("_bucket").unwrap_or(name).to_owned(), *bound));
+                }
+            }
+        });
+    }
+    found
+}
+
 /// An indicator, as expressions over a window of five minutes.
 struct Indicator {
     name: String,
@@ -351,6 +369,7 @@ mod tests {
         let inner = "sum(rate(http_request_duration_seconds_bucket[5m])) by (le)";
         assert_eq!(text(2, 1), format!("(max without (le) ({inner}) or histogram_count({inner}))"));
         assert_eq!(text(2, 2), "vector(0.95)");
+        assert_eq!(super::bounds(&groups), [("http_request_duration_seconds".to_owned(), 0.5)]);
         assert_eq!(groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.kind.is_alerting()).count(), 8);
     }
 

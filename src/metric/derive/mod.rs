@@ -123,11 +123,32 @@ pub struct Derived {
     generation: AtomicU64,
     /// The built-in set.
     defaults: RwLock<Vec<Arc<Metric>>>,
+    /// Bounds that objectives ask for, by histogram.
+    asked: RwLock<BTreeMap<String, Vec<f64>>>,
 }
 
 impl Derived {
+    /// Gives a histogram that has classic buckets one that ends at `bound` too, if it is registered
+    /// from now on: an objective counts the values up to there.
+    pub fn ask_bound(&self, histogram: &str, bound: f64) {
+        self.asked.write().entry(histogram.to_owned()).or_default().push(bound);
+    }
+
+    /// The bounds of a definition with those that are asked for.
+    fn with_asked(&self, definition: &mut Definition) {
+        let asked = self.asked.read();
+        let Some(asked) = asked.get(&definition.name).filter(|_| !definition.bounds.is_empty()) else { return };
+        for bound in asked {
+            let at = definition.bounds.partition_point(|known| known < bound);
+            if definition.bounds.get(at) != Some(bound) && definition.bounds.len() < BOUNDS_MAX {
+                definition.bounds.insert(at, *bound);
+            }
+        }
+    }
+
     /// Enters a metric; says why it can't be.
-    pub fn register(&self, definition: Definition) -> Result<Arc<Metric>, String> {
+    pub fn register(&self, mut definition: Definition) -> Result<Arc<Metric>, String> {
+        self.with_asked(&mut definition);
         let mut families = self.families.write();
         let family = match families.get(&definition.name) {
             Some(family) => {
