@@ -39,6 +39,8 @@ pub struct Expr {
     pub kind: Kind,
     /// Where it is.
     pub span: Span,
+    /// How many nodes are on the longest way down, this one included.
+    pub height: usize,
 }
 
 /// What a node is.
@@ -306,6 +308,21 @@ pub struct Binary {
 }
 
 impl Expr {
+    /// A node at a place.
+    pub fn new(kind: Kind, span: Span) -> Expr {
+        let below = match &kind {
+            Kind::Number(_) | Kind::Text(_) | Kind::Selector(_) | Kind::Range(..) => 0,
+            Kind::Subquery(subquery) => subquery.expr.height,
+            Kind::Call(_, arguments) => arguments.iter().map(|argument| argument.height).max().unwrap_or(0),
+            Kind::Aggregate(aggregate) => {
+                aggregate.expr.height.max(aggregate.parameter.as_ref().map_or(0, |parameter| parameter.height))
+            }
+            Kind::Binary(binary) => binary.left.height.max(binary.right.height),
+            Kind::Negate(inner) | Kind::Paren(inner) => inner.height,
+        };
+        Expr { kind, span, height: below + 1 }
+    }
+
     /// Its type. Of an expression with mistakes, the likely one.
     pub fn ty(&self) -> Type {
         match &self.kind {

@@ -11,6 +11,9 @@ use crate::series::{Labels, Matcher};
 
 /// Deeper nesting than this is refused.
 const DEPTH_MAX: usize = 200;
+/// A higher tree is refused: long rows of operators are trees as high as they are long, and trees are
+/// walked by recursion.
+const HEIGHT_MAX: usize = 250;
 
 /// Reads an expression. The first mistake of syntax ends it; mistakes of types come all at once.
 pub fn parse(text: &str) -> Result<Expr, Vec<Mistake>> {
@@ -125,7 +128,12 @@ impl Parser<'_> {
             let right = self.expression(right)?;
             let whole = left.span.start..right.span.end;
             let binary = Binary { operator, left, right, matching, boolean, span };
-            left = Expr { kind: Kind::Binary(Box::new(binary)), span: whole };
+            left = Expr::new(Kind::Binary(Box::new(binary)), whole);
+            if left.height > HEIGHT_MAX {
+                let message =
+                    format!("the expression is nested deeper than {HEIGHT_MAX}, or has as many operators in a row");
+                return Err(Mistake::new(message, left.span.clone()));
+            }
         }
         self.depth -= 1;
         Ok(left)
@@ -217,10 +225,10 @@ impl Parser<'_> {
         let kind = match (negative, inner.kind) {
             (true, Kind::Number(number)) => Kind::Number(-number),
             (false, Kind::Number(number)) => Kind::Number(number),
-            (true, kind) => Kind::Negate(Box::new(Expr { kind, span: inner.span })),
-            (false, kind) => Kind::Paren(Box::new(Expr { kind, span: inner.span })),
+            (true, kind) => Kind::Negate(Box::new(Expr::new(kind, inner.span))),
+            (false, kind) => Kind::Paren(Box::new(Expr::new(kind, inner.span))),
         };
-        Ok(Expr { kind, span })
+        Ok(Expr::new(kind, span))
     }
 
     /// A primary expression with ranges, `@` and `offset` behind it.
@@ -261,13 +269,13 @@ impl Parser<'_> {
             self.expect("]", "behind a range")?;
             let span = span(self);
             let subquery = Subquery { expr, range, step, shift: Shift::default() };
-            return Ok(Expr { kind: Kind::Subquery(Box::new(subquery)), span });
+            return Ok(Expr::new(Kind::Subquery(Box::new(subquery)), span));
         }
         self.expect("]", "behind a range")?;
         let span = span(self);
         match expr.kind {
             Kind::Selector(selector) if selector.shift == Shift::default() => {
-                Ok(Expr { kind: Kind::Range(selector, range), span })
+                Ok(Expr::new(Kind::Range(selector, range), span))
             }
             Kind::Selector(_) => Err(Mistake::new("a range stands before `@` and `offset`", open.start..span.end)),
             _ => Err(Mistake::new("a range is only allowed behind a selector", open.start..span.end)
@@ -338,7 +346,7 @@ impl Parser<'_> {
                 self.next();
                 let inner = self.expression(0)?;
                 self.expect(")", "at the end of parentheses")?;
-                return Ok(Expr { kind: Kind::Paren(Box::new(inner)), span: span.start..self.end() });
+                return Ok(Expr::new(Kind::Paren(Box::new(inner)), span.start..self.end()));
             }
             Token::Sign("{") => return self.selector(None, span),
             Token::Word(word) => return self.word(&word),
@@ -346,7 +354,7 @@ impl Parser<'_> {
             other => return Err(self.unexpected(&format!("expected an expression, not {}", other.describe()))),
         };
         self.next();
-        Ok(Expr { kind, span })
+        Ok(Expr::new(kind, span))
     }
 
     /// What begins with a name: an aggregation, a call or a selector.
@@ -383,7 +391,7 @@ impl Parser<'_> {
             return Err(Mistake::new(format!("unknown function `{name}`"), span).label(label.unwrap_or_default()));
         };
         let arguments = self.arguments()?;
-        Ok(Expr { kind: Kind::Call(function, arguments), span: span.start..self.end() })
+        Ok(Expr::new(Kind::Call(function, arguments), span.start..self.end()))
     }
 
     fn arguments(&mut self) -> Parsed<Vec<Expr>> {
@@ -432,7 +440,7 @@ impl Parser<'_> {
             return Err(Mistake::new("an argument is missing", name));
         };
         let aggregate = Aggregate { how, parameter: arguments.pop(), expr, grouping };
-        Ok(Expr { kind: Kind::Aggregate(Box::new(aggregate)), span: name.start..self.end() })
+        Ok(Expr::new(Kind::Aggregate(Box::new(aggregate)), name.start..self.end()))
     }
 }
 

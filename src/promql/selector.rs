@@ -32,7 +32,7 @@ impl Parser<'_> {
                 .label("this would select every series"));
         }
         let selector = Selector { name, matchers, shift: Shift::default() };
-        Ok(Expr { kind: Kind::Selector(selector), span })
+        Ok(Expr::new(Kind::Selector(selector), span))
     }
 
     pub(super) fn metric(&mut self) -> Parsed<Labels> {

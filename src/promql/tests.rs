@@ -108,3 +108,13 @@ fn mistakes_are_told_with_their_places() {
     check("x offset 5x", "1:10: bad number or duration `5x` (a duration is written as `1h30m`, units falling)");
     check("{}", "1:1: a selector needs a condition that an empty value does not meet (this would select every series)");
 }
+
+#[test]
+fn trees_have_a_limited_height() {
+    let long = |count: usize| parse(&vec!["1"; count].join(" + "));
+    assert!(long(200).is_ok());
+    assert!(describe(&long(100_000).unwrap_err(), "").contains("nested deeper than 250"));
+    let nested = format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert!(describe(&parse(&nested).unwrap_err(), &nested).contains("nested deeper than 200"));
+    assert!(parse(&format!("{}1", "-".repeat(100_000))).is_err());
+}

@@ -399,7 +399,7 @@ impl Parser {
             pipeline.declares = tokens[assign].0 == Token::Sign(":=");
             rest = &tokens[assign + 1..];
         }
-        let mut reader = Words { tokens: rest, at: 0, end: at, variables: &self.variables };
+        let mut reader = Words { tokens: rest, at: 0, end: at, variables: &self.variables, depth: 0 };
         pipeline.commands = reader.commands()?;
         if reader.at < rest.len() {
             return bad("unexpected `)`", rest[reader.at].1);
@@ -419,6 +419,8 @@ struct Words<'t> {
     at: usize,
     end: usize,
     variables: &'t [String],
+    /// Of parentheses.
+    depth: usize,
 }
 
 impl Words<'_> {
@@ -469,8 +471,11 @@ impl Words<'_> {
                     return bad(format!("unknown function `{word}`{near}"), place);
                 }
             },
+            Token::Sign("(") if self.depth >= DEPTH_MAX => {
+                return bad(format!("nested deeper than {DEPTH_MAX}"), place);
+            }
             Token::Sign("(") => {
-                let mut inner = Words { tokens: self.tokens, at: self.at, end: self.end, variables: self.variables };
+                let mut inner = Words { at: self.at, depth: self.depth + 1, ..*self };
                 let commands = inner.commands()?;
                 self.at = inner.at;
                 if self.tokens.get(self.at).map(|(token, _)| token) != Some(&Token::Sign(")")) {
