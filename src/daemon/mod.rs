@@ -17,7 +17,8 @@ pub use prepare::{Configured, derive_defaults};
 use crate::index::Index;
 use crate::lock::{FolderLock, LockError};
 use crate::metric::{Registry, Sampler};
-use crate::pipeline::{Bell, Links, Standing};
+use crate::pipeline::checkpoint::Checkpoints;
+use crate::pipeline::{Bell, INDEX_BOOK, Links, Standing, book_of};
 use crate::series::window::Store;
 use crate::settings::{Settings, secrets};
 use crate::telemetry;
@@ -212,6 +213,7 @@ impl Daemon {
             Err(refusal) => return refuse(refusal),
         };
         let api = settings.api().map(|address| address.bind()).transpose()?;
+        daemon.open_books(&compiled)?;
         for change in changes {
             daemon.fleet.change(change, daemon.index.as_ref())?;
         }
@@ -235,9 +237,37 @@ impl Daemon {
         }
         let bound = self.settings.search().bind()?;
         if self.index.is_none() {
-            self.index = Some(Index::open(self.settings.index())?);
+            let (index, derived) = (Index::open(self.settings.index())?, self.registry.derived().clone());
+            index.before_epoch(Box::new(move |ends, positions| {
+                if let Some(Err(error)) = derived.book(INDEX_BOOK).map(|book| book.close(ends, positions)) {
+                    tracing::error!(%error, "cannot write a book of derived metrics: after a crash counts may be off");
+                }
+            }));
+            self.index = Some(index);
         }
         Ok(Some(bound))
+    }
+
+    /// Takes the derived series as they were when the positions became durable from which the inputs go
+    /// on, and holds them until they reach what was shown last.
+    fn open_books(&self, compiled: &Compiled) -> anyhow::Result<()> {
+        let Some(sampler) = &self.sampler else { return Ok(()) };
+        let mut keepers = Vec::new();
+        if let Some(index) = &self.index {
+            let positions = index.positions().into_iter().map(|at| (at.source.to_string(), at.value.to_string()));
+            keepers.push((INDEX_BOOK.to_owned(), positions.collect()));
+        }
+        for planned in compiled.pipelines.iter().filter(|planned| !planned.into_index) {
+            let positions = Checkpoints::open(self.settings.data(), planned.id())?.positions("");
+            keepers.push((book_of(planned.id()), positions.into_iter().collect()));
+        }
+        let (folder, now_ms) = (self.settings.data().join("derived"), jiff::Timestamp::now().as_millisecond());
+        let derived = self.registry.derived();
+        derived
+            .open_books(&folder, &keepers, now_ms)
+            .with_context(|| format!("cannot open the books of derived metrics in {}", folder.display()))?;
+        derived.hold(|metric| sampler.store.short().last_of(metric), now_ms);
+        Ok(())
     }
 
     fn serve_search(&mut self, bound: Option<Bound>) -> std::io::Result<()> {
@@ -444,6 +474,8 @@ fn sampler(settings: &Settings, registry: &Arc<Registry>) -> anyhow::Result<Opti
         .with_context(|| format!("cannot open the series in {}", folder.display()))?;
     let interval = settings.time("series.interval").unwrap_or(Duration::from_secs(15));
     let sampler = Sampler::new(registry.clone(), Arc::new(store), interval);
+    registry.add_host(settings.data().to_owned());
+    registry.add_series(&sampler);
     Ok(Some(sampler))
 }
 

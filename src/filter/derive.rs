@@ -11,6 +11,7 @@ use crate::metric::derive::{
     BOUNDS, BOUNDS_MAX, Definition, Deriver, ERROR, EXPIRE_SECONDS, Metric, Number, SERIES_MAX, Text,
 };
 use crate::metric::exposition::Kind;
+use crate::pipeline::Ack;
 use crate::plugin::{Build, Built, Context, Example, Opt, Options, Spec, Type};
 use crate::series::{is_label_name, is_metric_name};
 use std::sync::Arc;
@@ -117,6 +118,10 @@ impl Filter for Derive {
     fn run(&mut self, batch: &mut Batch, run: &mut Run) {
         self.0.observe(batch, run.events, run.now);
         run.matched.extend_from_slice(run.events);
+    }
+
+    fn settle(&mut self, ack: &Ack) {
+        self.0.settle(ack);
     }
 
     fn fork(&self) -> Box<dyn Filter> {

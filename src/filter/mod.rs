@@ -111,6 +111,10 @@ pub trait Filter: Send {
     /// workers share (counters) is shared behind an `Arc`.
     fn fork(&self) -> Box<dyn Filter>;
 
+    /// Called when the batch that [`Filter::run`] saw is through all filters, before it is
+    /// acknowledged, for filters that keep account of what is durable.
+    fn settle(&mut self, _ack: &crate::pipeline::Ack) {}
+
     /// Whether [`Filter::flush`] has something to do.
     fn flushes(&self) -> bool {
         false

@@ -114,8 +114,14 @@ struct Inner {
     /// Held while a client's ids are looked up and put among those that wait.
     id_lock: Mutex<()>,
     counters: stats::Counters,
+    /// Told what an epoch will make durable, before it is written.
+    before_epoch: RwLock<Option<BeforeEpoch>>,
     _lock: Option<FolderLock>,
 }
+
+/// Gets the inputs with the number of their first batch that is not in the epoch, and the positions
+/// that the epoch writes.
+pub type BeforeEpoch = Box<dyn Fn(&[(Arc<Tracker>, u64)], &[Position]) + Send + Sync>;
 
 impl Index {
     /// Opens the index in a folder, or makes it; at most one process at a time.
@@ -154,6 +160,7 @@ impl Index {
             merged: Mutex::default(),
             id_lock: Mutex::new(()),
             counters: stats::Counters::default(),
+            before_epoch: RwLock::default(),
             _lock: lock,
         });
         inner.show_all();
@@ -193,6 +200,11 @@ impl Index {
             Err(_closed) => return,
         }
         ack.done();
+    }
+
+    /// Calls `tell` before each epoch that moves positions is written.
+    pub fn before_epoch(&self, tell: BeforeEpoch) {
+        *self.inner.before_epoch.write() = Some(tell);
     }
 
     /// Makes epochs write the positions of an input, for pipelines with an `index` output.

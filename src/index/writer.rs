@@ -38,6 +38,11 @@ pub(super) fn run(inner: &Inner, merges: &Sender<()>) {
     loop {
         let closing = wait(inner);
         let taken = inner.intake.take();
+        if !taken.positions.is_empty()
+            && let Some(tell) = &*inner.before_epoch.read()
+        {
+            tell(&taken.ends, &taken.positions);
+        }
         let mut epoch = Epoch { positions: taken.positions.clone(), ..Epoch::default() };
         epoch.merged = std::mem::take(&mut *inner.merged.lock());
         if Instant::now() >= retention_at {

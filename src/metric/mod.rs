@@ -9,6 +9,7 @@ pub mod exposition;
 pub mod flow;
 pub mod health;
 pub mod histogram;
+mod host;
 pub mod identity;
 mod index;
 pub mod pipeline;

@@ -122,6 +122,7 @@ impl Sampler {
         *self.stop.lock() = true;
         self.stopped.notify_all();
         self.take(now_ms());
+        self.registry.derived().save_books();
         self.store.sync();
     }
 
@@ -168,6 +169,7 @@ impl Sampler {
             let now = now_ms();
             if now >= expire_ms {
                 self.registry.derived().expire(now);
+                self.registry.derived().save_books();
                 expire_ms = now + EXPIRE_MS;
             }
             self.take(now);

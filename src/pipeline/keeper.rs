@@ -9,6 +9,8 @@ use super::checkpoint::Checkpoints;
 use super::feed::Stop;
 use super::thread::{Bell, Thread};
 use crate::index::Index;
+use crate::metric::Derived;
+use crate::metric::derive::Book;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,9 +27,16 @@ pub(super) enum Keeper {
     File { file: Arc<File>, thread: Thread<()>, stop: Arc<Stop> },
 }
 
+/// The name of the book of derived metrics that goes with a pipeline's checkpoint file.
+pub fn book_of(id: &str) -> String {
+    format!("file-{id}")
+}
+
 /// What the thread works on.
 pub(super) struct File {
     checkpoints: Mutex<Checkpoints>,
+    /// The derived metrics of what is done, written before the positions.
+    book: Option<Arc<Book>>,
     trackers: Mutex<Vec<Arc<Tracker>>>,
 }
 
@@ -37,13 +46,18 @@ impl Keeper {
         id: &str,
         mut checkpoints: Checkpoints,
         index: Option<Arc<Index>>,
+        derived: &Derived,
         bell: &Bell,
     ) -> std::io::Result<Keeper> {
         if let Some(index) = index {
             hand_over(&mut checkpoints, &index)?;
             return Ok(Keeper::Index(index));
         }
-        let file = Arc::new(File { checkpoints: Mutex::new(checkpoints), trackers: Mutex::default() });
+        let file = Arc::new(File {
+            checkpoints: Mutex::new(checkpoints),
+            book: derived.book(&book_of(id)),
+            trackers: Mutex::default(),
+        });
         let stop = Arc::new(Stop::default());
         let (stopped, work) = (stop.clone(), file.clone());
         let thread = Thread::spawn(format!("checkpoints-{id}"), bell, move || {
@@ -118,6 +132,10 @@ impl File {
         let ends: Vec<u64> = trackers.iter().map(|tracker| tracker.ready()).collect();
         let positions: Vec<Position> =
             trackers.iter().zip(&ends).flat_map(|(tracker, &end)| tracker.take(end)).collect();
+        let closed: Vec<(Arc<Tracker>, u64)> = trackers.iter().cloned().zip(ends.iter().copied()).collect();
+        if let Some(Err(error)) = self.book.as_ref().map(|book| book.close(&closed, &positions)) {
+            tracing::error!(%error, "cannot write a book of derived metrics: after a crash counts may be off");
+        }
         if let Err(error) = self.checkpoints.lock().write(&positions) {
             // What is not written is in the checkpoints' memory and goes with the next write;
             // until then the inputs would read those events again after a crash.

@@ -47,6 +47,7 @@ use crossbeam::channel::{Receiver, bounded};
 use crossbeam::queue::ArrayQueue;
 use flush::Flushes;
 use keeper::Keeper;
+pub use keeper::book_of;
 use outlet::{Found, Mailbox, Outlet};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -55,6 +56,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use worker::{Command, Kit, Route, Source, Step, Worker};
 
+/// The name of the book of derived metrics that goes with the index's epochs.
+pub const INDEX_BOOK: &str = "index";
 /// How long an input that failed waits before it is started again (Logstash's one second).
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 /// Bytes of input in a batch at the most: large enough to hide the hand-over, small enough
@@ -148,7 +151,7 @@ impl Pipeline {
         if let (Some(index), false) = (index, blueprint.into_index()) {
             keeper::take_over(&id, &mut checkpoints, index)?;
         }
-        let keeper = Keeper::start(&id, checkpoints, blueprint.index.clone(), bell)?;
+        let keeper = Keeper::start(&id, checkpoints, blueprint.index.clone(), registry.derived(), bell)?;
         let stats = registry.pipeline(&id);
         let pool = 4 * QUEUE_BATCHES_PER_WORKER * blueprint.shape.workers + blueprint.outputs.len();
         let mut pipeline = Pipeline {
@@ -245,6 +248,8 @@ impl Pipeline {
         self.next_input += 1;
         let tracker = self.trackers.entry(key.clone()).or_insert_with(|| {
             let tracker = Arc::new(Tracker::default());
+            let book = if self.keeper.is_index() { INDEX_BOOK.to_owned() } else { book_of(&self.stats.id) };
+            self.registry.derived().keep(&tracker, &book);
             self.keeper.add(&tracker);
             tracker
         });

@@ -40,6 +40,16 @@ pub(super) enum Step {
 }
 
 impl Step {
+    fn settle(&mut self, ack: &Ack) {
+        match self {
+            Step::Filter { filter, .. } => filter.settle(ack),
+            Step::If { branches, otherwise } => {
+                let bodies = branches.iter_mut().map(|(_, steps)| steps).chain(std::iter::once(otherwise));
+                bodies.flatten().for_each(|step| step.settle(ack));
+            }
+        }
+    }
+
     pub(super) fn fork(&self) -> Step {
         let fork = |steps: &Vec<Step>| steps.iter().map(Step::fork).collect();
         match self {
@@ -339,7 +349,9 @@ impl Worker {
         }
         if self.kit.observe {
             self.deriver.observe(&batch, &events, now);
+            self.deriver.settle(ack);
         }
+        self.kit.filters.iter_mut().for_each(|step| step.settle(ack));
         let filtered = events.len() as u64;
         let dead = ledger.dead;
         self.deliver(batch, &events, ack, &mut ledger);

@@ -11,6 +11,7 @@ mod guide;
 mod harness;
 mod language;
 mod links;
+mod metrics;
 mod node;
 mod program;
 mod reload;

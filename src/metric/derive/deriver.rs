@@ -14,6 +14,7 @@ use super::{Derived, Metric, exponential};
 use crate::event::{Batch, EventId, Timestamp, Value};
 use crate::index::Tier;
 use crate::metric::exposition::Kind;
+use crate::pipeline::Ack;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Deriver {
     generation: u64,
     /// Whether any source or number needs the event's tier.
     tiers: bool,
+    /// What series got since the last [`Deriver::settle`], where books are kept.
+    journal: Vec<(Arc<Series>, Delta)>,
 }
 
 /// One metric as its worker counts it.
@@ -78,7 +81,7 @@ impl Deriver {
         let counting: Vec<Counting> = counting.collect();
         let tiers = metrics.iter().any(|metric| metric.needs_tier());
         let generation = home.generation();
-        Deriver { ids: vec![0; sources.len()], home, sources, counting, generation, tiers }
+        Deriver { ids: vec![0; sources.len()], home, sources, counting, generation, tiers, journal: Vec::new() }
     }
 
     /// The same for another worker.
@@ -90,6 +93,7 @@ impl Deriver {
             ids: vec![0; self.sources.len()],
             generation: self.generation,
             tiers: self.tiers,
+            journal: Vec::new(),
         }
     }
 
@@ -120,6 +124,7 @@ impl Deriver {
 
     /// Gives each series that was touched what the batch brought.
     fn end(&mut self, batch: &Batch, now_ms: i64) {
+        let journal = self.home.keeps_journal();
         for counting in &mut self.counting {
             let metric = &counting.metric;
             for at in counting.dirty.drain(..) {
@@ -130,6 +135,9 @@ impl Deriver {
                     (trace, slot.best.0, at)
                 });
                 slot.series.add(&slot.delta, exemplar, now_ms);
+                if journal && metric.family.over_ms.is_none() {
+                    self.journal.push((slot.series.clone(), slot.delta.clone()));
+                }
                 slot.delta.clear();
                 slot.dirty = false;
             }
@@ -143,6 +151,16 @@ impl Deriver {
                     counter.add(std::mem::take(count));
                 }
             }
+        }
+    }
+}
+
+impl Deriver {
+    /// Says of which batch the events were that were observed since the last call. Must come before
+    /// the batch is acknowledged.
+    pub fn settle(&mut self, ack: &Ack) {
+        if !self.journal.is_empty() {
+            self.home.settle(std::mem::take(&mut self.journal), ack.tracker());
         }
     }
 }

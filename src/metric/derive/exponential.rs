@@ -94,6 +94,15 @@ impl Counts {
 
     /// The greater of both, bucket by bucket, at the coarser of both schemas.
     pub fn raise(&mut self, other: &Counts) {
+        self.combine(other, u64::max);
+    }
+
+    /// Adds what another one counted, at the coarser of both schemas.
+    pub fn merge(&mut self, other: &Counts) {
+        self.combine(other, |own, more| own + more);
+    }
+
+    fn combine(&mut self, other: &Counts, with: fn(u64, u64) -> u64) {
         while self.schema > other.schema {
             self.reduce();
         }
@@ -101,11 +110,11 @@ impl Counts {
         while other.schema > self.schema {
             other.reduce();
         }
-        self.zero = self.zero.max(other.zero);
+        self.zero = with(self.zero, other.zero);
         for (into, from) in [(&mut self.positive, other.positive), (&mut self.negative, other.negative)] {
             for (index, count) in from {
                 let known = into.entry(index).or_insert(0);
-                *known = (*known).max(count);
+                *known = with(*known, count);
             }
         }
         self.limit();

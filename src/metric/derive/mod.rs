@@ -19,11 +19,14 @@
 //! nothing was added to for `expire` seconds is gone, with a staleness marker in the window; if it
 //! comes back it begins at 0. A worker that ends leaves its counts behind.
 
+mod books;
 mod deriver;
 pub mod exponential;
 mod series;
+mod shown;
 mod source;
 
+pub use books::Book;
 pub use deriver::{Deriver, OTHER};
 pub use series::{Cumulative, Delta, Exemplar, Histogram, Series, State};
 pub use source::{ERROR, LEVEL, Number, SERVICE, Text};
@@ -31,12 +34,14 @@ pub use source::{ERROR, LEVEL, Number, SERVICE, Text};
 use super::exposition::{self, Kind, Value};
 use super::pipeline::Counter;
 use crate::event::FieldRef;
-use crate::series::{Labels, METRIC_NAME};
+use crate::pipeline::Tracker;
+use crate::series::{Labels, METRIC_NAME, Sample};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// The bounds of classic buckets where none are given, in seconds: those of Prometheus' clients,
 /// and three beyond for jobs that take longer than a request.
@@ -125,7 +130,16 @@ pub struct Derived {
     defaults: RwLock<Vec<Arc<Metric>>>,
     /// Bounds that objectives ask for, by histogram.
     asked: RwLock<BTreeMap<String, Vec<f64>>>,
+    /// The books, once they are open, by name.
+    books: RwLock<BTreeMap<String, Arc<Book>>>,
+    /// Whether anybody keeps books.
+    journal: AtomicBool,
+    /// Which book an input's batches are entered in.
+    keepers: RwLock<Vec<(Weak<Tracker>, Arc<Book>)>>,
 }
+
+/// The book of what no input can replay.
+const DIRECT: &str = "direct";
 
 impl Derived {
     /// Gives a histogram that has classic buckets one that ends at `bound` too, if it is registered
@@ -184,6 +198,118 @@ impl Derived {
     /// Derives the built-in set for one more worker.
     pub fn deriver(self: &Arc<Self>) -> Deriver {
         Deriver::new(self.clone(), &self.defaults.read())
+    }
+
+    /// Opens the books in a folder and takes the series that they hold. `keepers` are those who make
+    /// positions durable, with the positions that are. Families must be registered before, events
+    /// come after.
+    pub fn open_books(
+        &self,
+        folder: &Path,
+        keepers: &[(String, BTreeMap<String, String>)],
+        now_ms: i64,
+    ) -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut sums: FxHashMap<Labels, (Arc<Family>, i64, Cumulative)> = FxHashMap::default();
+        let named = keepers.iter().map(|(name, positions)| (name.as_str(), Some(positions)));
+        for (name, positions) in named.chain([(DIRECT, None)]) {
+            let (book, kept) = Book::open(folder, name, positions);
+            for kept in kept {
+                let Some(family) = self.families.read().get(kept.labels.metric_name()).cloned() else { continue };
+                let Some(value) = books::value(&kept.value, &Cumulative::new(&family)) else { continue };
+                book.enter(kept.labels.clone(), kept.created_ms, value.clone());
+                match sums.get_mut(&kept.labels) {
+                    Some((_, created_ms, sum)) => {
+                        *created_ms = kept.created_ms.min(*created_ms);
+                        sum.merge(&value);
+                    }
+                    None => {
+                        sums.insert(kept.labels, (family, kept.created_ms, value));
+                    }
+                }
+            }
+            self.books.write().insert(name.to_owned(), Arc::new(book));
+        }
+        let mut live = self.live.lock();
+        for (labels, (family, created_ms, value)) in sums {
+            let series = Series::restored(family.clone(), labels.clone(), created_ms, value, now_ms);
+            live.entry(family.name.clone()).or_default().insert(labels, Arc::new(series));
+        }
+        self.journal.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Holds the series that are behind what was shown of them last: `last` gives the last samples of
+    /// a metric, by its name.
+    pub fn hold(&self, last: impl Fn(&str) -> Vec<(Labels, Sample)>, now_ms: i64) {
+        let wait = self.books.read().values().any(|book| book.replays());
+        let families: Vec<Arc<Family>> = self.families.read().values().cloned().collect();
+        for family in families.iter().filter(|family| family.kind != Kind::Gauge) {
+            for (labels, shown) in shown::of_family(family, &last) {
+                let series = {
+                    let mut live = self.live.lock();
+                    let series = live.entry(family.name.clone()).or_default();
+                    let value = Cumulative::new(family);
+                    let new = || Arc::new(Series::restored(family.clone(), labels.clone(), 0, value, now_ms));
+                    series.entry(labels.clone()).or_insert_with(new).clone()
+                };
+                series.hold(shown, if wait { now_ms + books::HOLD_MS } else { now_ms });
+            }
+        }
+    }
+
+    /// Says who makes the positions of an input durable.
+    pub fn keep(&self, tracker: &Arc<Tracker>, keeper: &str) {
+        if let Some(book) = self.book(keeper) {
+            let mut keepers = self.keepers.write();
+            keepers
+                .retain(|(known, _)| known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(tracker)));
+            keepers.push((Arc::downgrade(tracker), book));
+        }
+    }
+
+    /// The book of a keeper; a new one if need be; `None` where nobody keeps books.
+    pub fn book(&self, keeper: &str) -> Option<Arc<Book>> {
+        let mut books = self.books.write();
+        let (_, direct) = books.get_key_value(DIRECT)?;
+        let new = direct.beside(keeper);
+        Some(books.entry(keeper.to_owned()).or_insert_with(|| Arc::new(new)).clone())
+    }
+
+    fn keeps_journal(&self) -> bool {
+        self.journal.load(Ordering::Acquire)
+    }
+
+    /// Enters what a batch added.
+    fn settle(&self, added: Vec<(Arc<Series>, Delta)>, of: Option<&(Arc<Tracker>, u64)>) {
+        let keepers = self.keepers.read();
+        let book = of.and_then(|(tracker, _)| {
+            keepers.iter().find(|(known, _)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(tracker))).map(|(_, book)| book)
+        });
+        match (book, of) {
+            (Some(book), Some(of)) => book.add(added, Some(of.clone())),
+            _ => {
+                if let Some(direct) = self.books.read().get(DIRECT) {
+                    direct.add(added, None);
+                }
+            }
+        }
+    }
+
+    /// Writes what no input can replay, and forgets what has expired.
+    pub fn save_books(&self) {
+        let books: Vec<(String, Arc<Book>)> = self.books.read().iter().map(|(n, b)| (n.clone(), b.clone())).collect();
+        for (name, book) in books {
+            {
+                let live = self.live.lock();
+                book.retain(|labels| live.get(labels.metric_name()).is_some_and(|series| series.contains_key(labels)));
+            }
+            if name == DIRECT
+                && let Err(error) = book.close(&[], &[])
+            {
+                tracing::error!(%error, "cannot write a book of derived metrics");
+            }
+        }
     }
 
     fn generation(&self) -> u64 {
@@ -321,8 +447,14 @@ impl Family {
 impl Series {
     /// As it is shown now; `None` for a mean without values.
     fn sample(&self, now_ms: i64) -> Option<exposition::Sample> {
+        let held = self.settle_hold(now_ms);
         let (value, exemplars) = self.read(|state| {
-            let value = match &state.value {
+            let raised = state.hold.as_ref().map(|(shown, _)| {
+                let mut value = state.value.clone();
+                value.raise(shown);
+                value
+            });
+            let value = match raised.as_ref().unwrap_or(&state.value) {
                 Cumulative::Counter(sum) => Value::Number(*sum),
                 Cumulative::Gauge(value, _) => Value::Number(*value),
                 Cumulative::Mean(window) => Value::Number(window.mean(now_ms)?),
@@ -336,7 +468,7 @@ impl Series {
         })?;
         let labels = self.labels.iter().filter(|(name, _)| *name != METRIC_NAME);
         let labels = labels.map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect();
-        Some(exposition::Sample { labels, value, created_ms: Some(self.created_ms), exemplars, held: false })
+        Some(exposition::Sample { labels, value, created_ms: Some(self.created_ms), exemplars, held })
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// The slots of a mean over the last seconds.
 const WINDOW_SLOTS: u64 = 30;
+/// Sums of fractions may differ so much by the order of their terms.
+const SUM_TOLERANCE: f64 = 1e-9;
 /// Longer trace ids are no exemplars: OpenMetrics allows 128 characters with the label's name.
 pub const TRACE_BYTES_MAX: usize = 100;
 
@@ -38,6 +40,9 @@ pub struct State {
     pub exemplars: Vec<Exemplar>,
     /// Events that were added.
     pub events: u64,
+    /// What was shown before the process began and is not reached yet, and until when that is waited
+    /// for.
+    pub hold: Option<(Cumulative, i64)>,
 }
 
 /// A value that stands for its event.
@@ -173,6 +178,45 @@ impl Cumulative {
         }
     }
 
+    /// Adds what another one counted.
+    pub fn merge(&mut self, other: &Cumulative) {
+        match (self, other) {
+            (Cumulative::Counter(sum), Cumulative::Counter(more)) => *sum += more,
+            (Cumulative::Gauge(value, at_ms), Cumulative::Gauge(last, last_ms)) if last_ms > at_ms => {
+                (*value, *at_ms) = (*last, *last_ms);
+            }
+            (Cumulative::Histogram(histogram), Cumulative::Histogram(more)) => {
+                histogram.classic.iter_mut().zip(&more.classic).for_each(|(into, n)| *into += n);
+                if let (Some(native), Some(more)) = (&mut histogram.native, &more.native) {
+                    native.merge(more);
+                }
+                histogram.sum += more.sum;
+                histogram.count += more.count;
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether every count is at least that of another one.
+    pub fn covers(&self, shown: &Cumulative) -> bool {
+        match (self, shown) {
+            (Cumulative::Counter(sum), Cumulative::Counter(least)) => *sum >= least - least.abs() * SUM_TOLERANCE,
+            (Cumulative::Histogram(histogram), Cumulative::Histogram(least)) => {
+                let mut raised = histogram.clone();
+                let classic = histogram.classic.iter().zip(&least.classic).all(|(own, least)| own >= least);
+                let native = match (&mut raised.native, &least.native) {
+                    (Some(native), Some(least)) => {
+                        native.raise(least);
+                        native.total() == histogram.count
+                    }
+                    _ => true,
+                };
+                classic && native && histogram.count >= least.count
+            }
+            _ => true,
+        }
+    }
+
     /// The greater of both, so that a count that was shown is never taken back.
     pub fn raise(&mut self, shown: &Cumulative) {
         match (self, shown) {
@@ -214,13 +258,13 @@ impl Series {
     /// A series that nothing was added to yet.
     pub fn new(family: Arc<Family>, labels: Labels, now_ms: i64) -> Series {
         let value = Cumulative::new(&family);
-        let state = State { value, updated_ms: now_ms, exemplars: Vec::new(), events: 0 };
+        let state = State { value, updated_ms: now_ms, exemplars: Vec::new(), events: 0, hold: None };
         Series { labels, created_ms: now_ms, family, state: Mutex::new(state) }
     }
 
     /// The same as it was when the process ended.
     pub fn restored(family: Arc<Family>, labels: Labels, created_ms: i64, value: Cumulative, now_ms: i64) -> Series {
-        let state = State { value, updated_ms: now_ms, exemplars: Vec::new(), events: 0 };
+        let state = State { value, updated_ms: now_ms, exemplars: Vec::new(), events: 0, hold: None };
         Series { labels, created_ms, family, state: Mutex::new(state) }
     }
 
@@ -241,6 +285,23 @@ impl Series {
             place.trace.push_str(trace);
             (place.value, place.at_ms) = (value, at_ms);
         }
+    }
+
+    /// Holds the series until it reaches what was shown of it, or until this time.
+    pub fn hold(&self, shown: Cumulative, until_ms: i64) {
+        self.state.lock().hold = Some((shown, until_ms));
+    }
+
+    /// Ends the hold if it is over; whether it is not.
+    pub fn settle_hold(&self, now_ms: i64) -> bool {
+        let state = &mut *self.state.lock();
+        let Some((shown, until_ms)) = &state.hold else { return false };
+        if state.value.covers(shown) || now_ms >= *until_ms {
+            // Sums may differ in their last digits, by the order of their terms.
+            state.value.raise(shown);
+            state.hold = None;
+        }
+        state.hold.is_some()
     }
 
     /// Reads the state.

@@ -1,0 +1,259 @@
+//! What is derived from logs, end to end: the shipped pipelines' metrics equal a scan of the lines,
+//! rules and dashboards speak of series that there are, and what is wrong in a block is told.
+
+use crate::program::{Running, data_in, free_port, get, logboom, run, wait_for};
+use logboom::cli::generate::{Format, Generator};
+use logboom::promql;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+const LINES: usize = 3_000;
+
+fn shipped(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Starts a shipped pipeline on a file.
+fn start(pipeline: &str, variable: &str, file: &Path, folder: &Path, more: &[&str]) -> (Running, SocketAddr) {
+    let api = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let program = Running::start(
+        logboom()
+            .arg(data_in(folder))
+            .arg("-f")
+            .arg(shipped(pipeline))
+            .args([format!("--api.http.port={}", api.port()), "--search.http.port=19200-19399".to_owned()])
+            .args(["--series.interval=1s"])
+            .args(more)
+            .env(variable, file)
+            .stdin(Stdio::null()),
+    );
+    (program, api)
+}
+
+/// The answer of an instant query, by labels.
+fn query(api: SocketAddr, expr: &str) -> Option<BTreeMap<String, f64>> {
+    let encoded: String = expr.bytes().map(|b| format!("%{b:02X}")).collect();
+    let (_, body) = get(api, &format!("/api/v1/query?query={encoded}")).ok()?;
+    let body: Value = serde_json::from_str(&body).ok()?;
+    let result = body["data"]["result"].as_array()?;
+    let pair = |one: &Value| Some((one["metric"].to_string(), one["value"][1].as_str()?.parse().ok()?));
+    result.iter().map(pair).collect()
+}
+
+fn total(api: SocketAddr, expr: &str) -> Option<f64> {
+    query(api, expr)?.into_values().next()
+}
+
+#[test]
+fn requests_of_the_guide_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = String::from_utf8(Generator::text(Format::Json, 5, LINES)).unwrap();
+    let file = folder.path().join("app.json");
+    std::fs::write(&file, &text).unwrap();
+    let (program, api) = start("pipelines/safevideo.conf", "SAFEVIDEO_LOG", &file, folder.path(), &[]);
+
+    let mut requests: BTreeMap<(String, String, String), f64> = BTreeMap::new();
+    let (mut slow, mut seconds, mut count) = (0.0, 0.0, 0.0);
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let of = |key: &str| event[key].as_str().unwrap_or("").to_owned();
+        if event["action"].is_null() {
+            continue;
+        }
+        let status = match (of("level").as_str(), of("status").as_str(), of("action").as_str()) {
+            ("ERROR" | "FATAL", ..) => "500",
+            (_, "failed", "login") => "401",
+            (_, "failed", _) => "400",
+            _ => "200",
+        };
+        *requests.entry((of("service"), of("action"), status.to_owned())).or_default() += 1.0;
+        if let Some(ms) = event["duration"].as_f64() {
+            (count, seconds) = (count + 1.0, seconds + ms / 1000.0);
+            slow += f64::from(ms > 500.0);
+        }
+    }
+    let all: f64 = requests.values().sum();
+    assert!(requests.len() > 20 && slow > 0.0);
+    let seen = wait_for(|| total(api, "sum(http_requests_total)").filter(|&n| n >= all));
+    assert_eq!(seen, Some(all));
+    for ((service, action, status), want) in &requests {
+        let expr = format!("http_requests_total{{service=\"{service}\",action=\"{action}\",status=\"{status}\"}}");
+        assert_eq!(total(api, &expr), Some(*want), "{expr}");
+    }
+    let sum = total(api, "sum(http_request_duration_seconds_sum)").unwrap();
+    assert!((sum - seconds).abs() < 1e-6 * seconds, "{sum} instead of {seconds}");
+    let fast = total(api, "sum(http_request_duration_seconds_bucket{le=\"0.5\"})");
+    assert_eq!(fast, Some(count - slow));
+    assert_eq!(total(api, "histogram_count(sum(http_request_duration_seconds))"), Some(count));
+    assert_eq!(program.stop(libc::SIGTERM, Duration::from_secs(20)), Some(0), "it did not stop cleanly");
+}
+
+/// Samples of a counter, oldest first.
+fn samples(api: SocketAddr, metric: &str) -> Vec<f64> {
+    let expr: String = format!("{metric}[1h]").bytes().map(|b| format!("%{b:02X}")).collect();
+    let (_, body) = get(api, &format!("/api/v1/query?query={expr}")).unwrap();
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let all = body["data"]["result"].as_array().unwrap();
+    assert!(all.len() <= 1, "{body}");
+    let values = all.iter().flat_map(|series| series["values"].as_array().unwrap());
+    values.map(|value| value[1].as_str().unwrap().parse().unwrap()).collect()
+}
+
+/// Kills the program again and again while its file grows: what is counted is what is there, and no
+/// sample is below the one before it.
+fn killed_again_and_again(output: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.json");
+    let append = |lines: u64| {
+        let line = "{\"service\":\"api\",\"level\":\"INFO\",\"duration\":120}\n";
+        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+        std::io::Write::write_all(&mut log, line.repeat(lines as usize).as_bytes()).unwrap();
+    };
+    let pipeline = format!(
+        "input {{ file {{ path => \"{}\" start_position => beginning codec => json stat_interval => 0.05 }} }}
+         filter {{ derive {{ counter => \"own_total\" labels => {{ \"a\" => \"%{{service}}\" }} }} }}
+         output {{ {output} }}",
+        file.display()
+    );
+    let api = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let start = || {
+        Running::start(
+            logboom()
+                .arg(data_in(folder.path()))
+                .args(["-e", &pipeline])
+                .args([format!("--api.http.port={}", api.port()), "--search.http.port=19200-19399".to_owned()])
+                .args(["--series.interval=1s", "--index.epoch.interval=900ms", "--log.level=error"])
+                .stdin(Stdio::null()),
+        )
+    };
+    let mut lines = 0;
+    for round in 0..6_u64 {
+        append(700);
+        let program = start();
+        let seen = wait_for(|| total(api, "sum(log_events_total)").filter(|&n| n > lines as f64));
+        assert!(seen.is_some(), "nothing was counted");
+        append(300);
+        lines += 1_000;
+        // At another moment between two epochs and samples each time.
+        std::thread::sleep(Duration::from_millis(150 + 370 * round % 1_100));
+        assert_eq!(program.stop(libc::SIGKILL, Duration::from_secs(20)), None);
+    }
+    let program = start();
+    let all = wait_for(|| total(api, "log_events_total").filter(|&n| n >= lines as f64));
+    assert_eq!(all, Some(lines as f64));
+    append(10);
+    lines += 10;
+    for expr in
+        ["own_total", "log_events_total", "log_duration_seconds_count", "log_duration_seconds_bucket{le=\"0.25\"}"]
+    {
+        let all = wait_for(|| total(api, expr).filter(|&n| n >= lines as f64));
+        assert_eq!(all, Some(lines as f64), "{expr}");
+        let samples = samples(api, expr);
+        assert!(samples.is_sorted() && samples.len() > 6, "{expr} fell: {samples:?}");
+    }
+    assert_eq!(program.stop(libc::SIGTERM, Duration::from_secs(20)), Some(0), "it did not stop cleanly");
+}
+
+#[test]
+fn killed_again_and_again_with_the_index() {
+    killed_again_and_again("index { stream => xx }");
+}
+
+#[test]
+fn killed_again_and_again_without_the_index() {
+    killed_again_and_again("null { }");
+}
+
+const SLOW_LOG: &str = r"/usr/sbin/mysqld, Version: 8.0.36 (MySQL Community Server - GPL). started with:
+Tcp port: 3306  Unix socket: /var/run/mysqld/mysqld.sock
+Time                 Id Command    Argument
+# Time: 2024-01-21T10:30:45.123456Z
+# User@Host: app[app] @ web-1 [10.0.0.5]  Id:  1234
+# Query_time: 2.345678  Lock_time: 0.000123 Rows_sent: 10  Rows_examined: 100000
+use safevideo;
+SET timestamp=1705833045;
+SELECT *
+FROM performers
+WHERE name LIKE '%x%';
+# Time: 2024-01-21T10:31:00.000001Z
+# User@Host: root[root] @ localhost []  Id:  8
+# Query_time: 11.000000  Lock_time: 0.000000 Rows_sent: 0  Rows_examined: 7
+SET timestamp=1705833060;
+update videos set seen = seen + 1;
+";
+
+#[test]
+fn slow_queries_of_mysql_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("slow.log");
+    std::fs::write(&file, SLOW_LOG).unwrap();
+    let (program, api) = start("pipelines/mysql-slow.conf", "MYSQL_SLOW_LOG", &file, folder.path(), &[]);
+    let seen = wait_for(|| total(api, "sum(mysql_slow_queries_total)").filter(|&n| n >= 2.0));
+    assert_eq!(seen, Some(2.0));
+    let of = |expr: &str| total(api, expr);
+    assert_eq!(of("mysql_slow_queries_total{database=\"safevideo\",user=\"app\",command=\"SELECT\"}"), Some(1.0));
+    assert_eq!(of("mysql_slow_queries_total{database=\"\",user=\"root\",command=\"UPDATE\"}"), Some(1.0));
+    assert_eq!(of("sum(mysql_slow_query_seconds_sum)"), Some(13.345678));
+    assert_eq!(of("sum(mysql_slow_rows_examined_total)"), Some(100_007.0));
+    assert_eq!(program.stop(libc::SIGTERM, Duration::from_secs(20)), Some(0), "it did not stop cleanly");
+}
+
+#[test]
+fn every_mistake_of_a_block_is_told() {
+    let filters = r#"filter {
+        derive { }
+        derive { counter => "a" gauge => "b" }
+        derive { gauge => "b" }
+        derive { counter => "logboom_x" labels => { "le" => "x" "1a" => "x" } }
+        derive { histogram => "h" field => "f" buckets => [2, 1, "x"] over => 3 }
+        derive { counter => "same_total" }
+        derive { gauge => "same_total" field => "x" }
+    }"#;
+    let error = run("plain", filters, &[], b"").unwrap_err();
+    for part in [
+        "needs one of `counter`, `gauge` and `histogram`",
+        "takes only one of",
+        "a gauge needs `field`",
+        "`logboom_…` are metrics of this program",
+        "cannot name a label `le`",
+        "cannot name a label `1a`",
+        "the bounds of `buckets` must rise",
+        "`x` is no upper bound",
+        "`over` is for a gauge only",
+        "`same_total` is a counter elsewhere, here a gauge",
+    ] {
+        assert!(error.contains(part), "{part} is missing in\n{error}");
+    }
+}
+
+#[test]
+fn dashboards_are_right() {
+    for name in ["overview", "business", "database", "security"] {
+        let text = std::fs::read_to_string(shipped(&format!("config/grafana/{name}.json"))).unwrap();
+        let dashboard: Value = serde_json::from_str(&text).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        assert!(panels.len() >= 6, "{name}");
+        for target in panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+            let expr = target["expr"].as_str().unwrap();
+            promql::parse(expr).unwrap_or_else(|wrong| panic!("{name}: {expr}: {}", promql::describe(&wrong, expr)));
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_its_runbook() {
+    for file in ["safevideo", "logboom"] {
+        let text = std::fs::read_to_string(shipped(&format!("config/rules/{file}.yml"))).unwrap();
+        let alerts: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+        assert!(alerts.len() >= 5);
+        for alert in alerts {
+            let page = std::fs::read_to_string(shipped(&format!("docs/runbooks/{alert}.md"))).unwrap_or_default();
+            assert!(page.starts_with(&format!("# {alert}\n")), "{alert} has no runbook");
+            assert!(text.contains(&format!("docs/runbooks/{alert}.md")), "{alert} does not name its runbook");
+        }
+    }
+}
