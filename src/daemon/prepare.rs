@@ -138,6 +138,8 @@ pub fn compile(pipelines: &[Configured]) -> Result<Compiled<'_>, Refusal> {
         let mut hasher = Xxh3Default::new();
         hasher.write_u64(configured.written());
         hasher.write(format!("{plan:?}").as_bytes());
+        // Another pipeline may decide where this one's positions are kept.
+        hasher.write_u8(web.into_index[at].into());
         Planned { configured, hash: hasher.finish(), into_index: web.into_index[at], plan }
     };
     Ok(Compiled { pipelines: plans.into_iter().enumerate().map(planned).collect(), warnings: report })

@@ -67,6 +67,13 @@ impl Health {
                 out.push(Finding { check: "pipelines", status: Status::Yellow, reason });
             }
             for pipeline in registry.pipelines() {
+                for output in &*pipeline.retired.lock() {
+                    let reason = format!(
+                        "pipeline `{}`: the output `{output}`, which the configuration no longer has, still holds events",
+                        pipeline.id
+                    );
+                    out.push(Finding { check: "pipelines", status: Status::Yellow, reason });
+                }
                 let (status, what) = match pipeline.state() {
                     State::Running => continue,
                     State::Finished => (Status::Yellow, "has finished"),

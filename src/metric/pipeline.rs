@@ -72,6 +72,8 @@ pub struct PipelineStats {
     pub reloads: Reloads,
     /// Those who look at its events.
     pub taps: Taps,
+    /// Outputs that its configuration no longer has and that still hold events.
+    pub retired: Mutex<Vec<String>>,
     /// Another one at each start.
     pub ephemeral_id: String,
     /// Whether it runs.
@@ -236,6 +238,7 @@ impl PipelineStats {
             shape: ArcSwap::default(),
             reloads: Reloads::default(),
             taps: Taps::default(),
+            retired: Mutex::default(),
             ephemeral_id: identity::new_id(),
             state: AtomicU8::default(),
             clocks: Mutex::default(),

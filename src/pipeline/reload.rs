@@ -68,12 +68,6 @@ impl Pipeline {
             && self.leaving.iter().all(RunningInput::is_through)
     }
 
-    /// Outputs that the configuration no longer has and that still hold events: id, and batches that
-    /// wait before it.
-    pub fn retired(&self) -> Vec<(String, usize)> {
-        self.retired.iter().map(|output| (output.stats.id.to_string(), output.mailbox.len())).collect()
-    }
-
     pub(super) fn change(&mut self, blueprint: Blueprint) -> std::io::Result<()> {
         let Blueprint { shape, inputs, filters, routes, outputs, ordered, observe, .. } = blueprint;
         let workers = if inputs.is_empty() && outputs.is_empty() { self.workers.len() } else { shape.workers };
@@ -165,6 +159,7 @@ impl Pipeline {
         for output in self.retired.extract_if(.., |output| output.thread.ended()) {
             *sound &= output.thread.join().is_ok();
         }
+        *self.stats.retired.lock() = self.retired.iter().map(|output| output.stats.id.to_string()).collect();
         let used = |key: &String| self.inputs.iter().chain(&self.leaving).any(|input| input.key == *key);
         let keeper = &self.keeper;
         self.trackers.retain(|key, tracker| {

@@ -529,27 +529,6 @@ pub fn find(name: &str) -> Option<&'static Def> {
     SETTINGS.binary_search_by(|def| def.name.cmp(name)).ok().map(|at| &SETTINGS[at])
 }
 
-impl Type {
-    /// What is expected, for messages.
-    pub fn wanted(self) -> String {
-        match self {
-            Type::Boolean => "`true` or `false`".to_owned(),
-            Type::Number(low, u64::MAX) => format!("a whole number from {low} on"),
-            Type::Number(low, high) => format!("a whole number from {low} to {high}"),
-            Type::Bytes => "a size such as `64mb`".to_owned(),
-            Type::Time(_) => "a time such as `10s` or `50ms`".to_owned(),
-            Type::Age => "a time such as `90d`, or `never`".to_owned(),
-            Type::Text => "a text".to_owned(),
-            Type::Path => "a path".to_owned(),
-            Type::Paths => "a path or a list of paths".to_owned(),
-            Type::Words(words) => format!("one of {}", words.join(", ")),
-            Type::List => "a list".to_owned(),
-            Type::Endpoints => "URLs, or objects with `url` and more".to_owned(),
-            Type::Ports => "a port, or a range such as `9600-9700`".to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Times and sizes as settings write them: `10s`, `50ms`, `90d`, `64mb`.
 
+use super::table::Type;
 use std::time::Duration;
 
 /// A time with its unit; `bare` is what one of a number without unit is worth.
@@ -41,6 +42,27 @@ pub fn bytes(text: &str) -> Option<u64> {
         Err(_) => {
             let bytes = amount.parse::<f64>().ok()? * one as f64;
             (0.0..u64::MAX as f64).contains(&bytes).then_some(bytes as u64)
+        }
+    }
+}
+
+impl Type {
+    /// What is expected, for messages.
+    pub fn wanted(self) -> String {
+        match self {
+            Type::Boolean => "`true` or `false`".to_owned(),
+            Type::Number(low, u64::MAX) => format!("a whole number from {low} on"),
+            Type::Number(low, high) => format!("a whole number from {low} to {high}"),
+            Type::Bytes => "a size such as `64mb`".to_owned(),
+            Type::Time(_) => "a time such as `10s` or `50ms`".to_owned(),
+            Type::Age => "a time such as `90d`, or `never`".to_owned(),
+            Type::Text => "a text".to_owned(),
+            Type::Path => "a path".to_owned(),
+            Type::Paths => "a path or a list of paths".to_owned(),
+            Type::Words(words) => format!("one of {}", words.join(", ")),
+            Type::List => "a list".to_owned(),
+            Type::Endpoints => "URLs, or objects with `url` and more".to_owned(),
+            Type::Ports => "a port, or a range such as `9600-9700`".to_owned(),
         }
     }
 }

@@ -18,5 +18,6 @@ mod reload;
 mod rules;
 mod settings;
 mod shipped;
+mod start;
 mod tidy;
 mod tools;

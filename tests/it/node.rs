@@ -133,7 +133,7 @@ fn the_graph_health_and_errors() {
         ("/_node/stats/nothing", 404),
         ("/?wait_for_status=blue&timeout=1s", 400),
         ("/?wait_for_status=green", 400),
-        ("/?wait_for_status=green&timeout=1s", 200),
+        ("/?wait_for_status=red&timeout=1s", 200),
         ("/_node/hot_threads?ordered_by=luck", 400),
     ] {
         let (status, body) = get(daemon.api, path).unwrap();

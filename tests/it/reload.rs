@@ -196,6 +196,46 @@ fn an_input_that_changes_goes_on_where_it_was_also_into_the_index() {
     f.stop();
 }
 
+/// The one that sends waits for the one that gets, and both are changed while events pass.
+#[test]
+fn a_pipeline_that_goes_and_comes_back_gets_everything_once() {
+    let mut f = Fixture::new();
+    let (log, out) = (f.path("app.log"), f.path("out.log"));
+    let first = |n: u64| {
+        format!(
+            "- pipeline.id: first\n  config.string: \"input {{ file {{ path => '{}' start_position => beginning }} }} filter {{ mutate {{ add_field => {{ first => 'n{n}' }} }} }} output {{ pipeline {{ send_to => last }} }}\"\n",
+            log.display()
+        )
+    };
+    let last = |n: u64| {
+        format!(
+            "- pipeline.id: last\n  config.string: \"input {{ pipeline {{ address => last }} }} filter {{ mutate {{ add_field => {{ last => 'n{n}' }} }} }} output {{ file {{ path => '{}' codec => json_lines }} }}\"\n",
+            out.display()
+        )
+    };
+    f.write("pipelines.yml", &(first(0) + &last(0)));
+    let mut writer = File::create(&log).unwrap();
+    f.start(&["--pipeline.workers=1"]);
+    let mut written = 0;
+    for round in 1..=60 {
+        for _ in 0..50 {
+            writeln!(writer, "{written}").unwrap();
+            written += 1;
+        }
+        // Every third time the last one is gone for a while.
+        let text = if round % 3 == 0 { first(round) } else { first(round / 2) + &last(round) };
+        f.write("pipelines.yml", &text);
+        f.hup((round, 0));
+    }
+    f.write("pipelines.yml", &(first(99) + &last(99)));
+    f.hup((61, 0));
+    let all = wait_for(&out, written, f.daemon());
+    let mut numbers: Vec<usize> = all.iter().map(|e| e["message"].as_str().unwrap().parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert!(numbers.iter().copied().eq(0..written), "{} of {written} events, each once", numbers.len());
+    f.stop();
+}
+
 /// Half of the configurations are bad, and an output never takes anything the whole time.
 #[test]
 fn many_reloads_lose_double_and_leak_nothing() {
