@@ -24,6 +24,8 @@ mod netflow;
 mod packed;
 mod plain;
 mod rubydebug;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use crate::diagnostic::{Diagnostic, code};

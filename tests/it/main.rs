@@ -1,6 +1,7 @@
 //! The integration tests, all in one binary: they drive the program from outside, as its users do.
 
 mod alloc;
+mod codecs;
 mod crash;
 mod daemon;
 mod demo;
