@@ -40,6 +40,8 @@ impl Run<'_> {
             Node::Int(n) => Value::Int(*n),
             Node::Float(n) => Value::Float(*n),
             Node::Plain(text) => Value::text(text),
+            Node::Map => self.map.clone(),
+            Node::Local(local) => self.locals[*local].clone(),
             Node::Text(parts) => {
                 let parts = self.nodes(parts)?;
                 Value::text(&parts.iter().map(Value::to_text).collect::<String>())
@@ -53,14 +55,39 @@ impl Run<'_> {
                 }
                 Value::hash(hash)
             }
-            Node::Map => self.map.clone(),
-            Node::Local(local) => self.locals[*local].clone(),
             Node::Index(on, key) => {
                 let (on, key) = (self.node(on)?, self.node(key)?);
                 index(&on, &key)?
             }
             Node::Not(value) => Value::Bool(!self.node(value)?.truthy()),
             Node::Negative(value) => arithmetic(Op::Subtract, &Value::Int(0), &self.node(value)?)?,
+            Node::Binary(Op::Append, target, value) => self.append(target, value)?,
+            Node::Binary(op, first, second) => {
+                let (first, second) = (self.node(first)?, self.node(second)?);
+                binary(*op, &first, &second)?
+            }
+            Node::Event(name, arguments) => self.event(name, arguments)?,
+            Node::Create(members) => {
+                let members = self.node(members)?;
+                self.host.create(&members)?;
+                Value::Nil
+            }
+            Node::Meta(name, value) => {
+                let value = self.node(value)?;
+                self.host.meta(name, &value)?;
+                value
+            }
+            Node::Is(on, class) => {
+                let on = self.node(on)?;
+                Value::Bool(on.class() == *class || (*class == "Numeric" && on.number().is_some()))
+            }
+            node => return self.flow(node),
+        })
+    }
+
+    /// Nodes that don't evaluate all that they are made of, or change variables and members.
+    fn flow(&mut self, node: &Node) -> Outcome {
+        Ok(match node {
             Node::And(first, second) => match self.node(first)? {
                 value if value.truthy() => self.node(second)?,
                 value => value,
@@ -69,11 +96,6 @@ impl Run<'_> {
                 value if value.truthy() => value,
                 _ => self.node(second)?,
             },
-            Node::Binary(Op::Append, target, value) => self.append(target, value)?,
-            Node::Binary(op, first, second) => {
-                let (first, second) = (self.node(first)?, self.node(second)?);
-                binary(*op, &first, &second)?
-            }
             Node::Assign(target, value) => {
                 let value = self.node(value)?;
                 self.assign(target, value)?
@@ -101,17 +123,6 @@ impl Run<'_> {
                 }
                 last
             }
-            Node::Event(name, arguments) => self.event(name, arguments)?,
-            Node::Create(members) => {
-                let members = self.node(members)?;
-                self.host.create(&members)?;
-                Value::Nil
-            }
-            Node::Meta(name, value) => {
-                let value = self.node(value)?;
-                self.host.meta(name, &value)?;
-                value
-            }
             Node::Call { on, name, arguments, block, safe } => {
                 let on = self.node(on)?;
                 if *safe && matches!(on, Value::Nil) {
@@ -120,10 +131,7 @@ impl Run<'_> {
                 let arguments = self.nodes(arguments)?;
                 method::call(self, &on, name, &arguments, block.as_ref())?
             }
-            Node::Is(on, class) => {
-                let on = self.node(on)?;
-                Value::Bool(on.class() == *class || (*class == "Numeric" && on.number().is_some()))
-            }
+            other => return Err(format!("BUG: {other:?} is not evaluated")),
         })
     }
 
