@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Place, code};
 use crate::event::json::write_value;
 use crate::event::ruby::text_to_f;
 use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Span, Value, joda};
-use crate::grok::{self, GrokError, Kind, Library, Pairs, Scratch, Set, UNSET};
+use crate::grok::{self, Candidates, GrokError, Kind, Library, Scratch, Set, UNSET};
 use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
 use crate::regexp::{MATCH_LIMIT, MatchError};
 use std::collections::BTreeSet;
@@ -100,14 +100,14 @@ pub(super) static SPEC: Spec = Spec {
 /// Steps of a match that stand for a millisecond of `timeout_millis`.
 const STEPS_PER_MILLI: f64 = 20_000.0;
 
-/// From how many patterns for a field on the text's pairs of bytes are worth collecting: that
-/// costs about as much as three patterns that don't match.
-const MANY: usize = 6;
+/// From how many patterns for a field on it is worth asking first which of them can match.
+const MANY: usize = 4;
 
 struct Grok {
     plan: Arc<Plan>,
     scratch: Scratch,
-    pairs: Pairs,
+    /// Which patterns may match, as bits.
+    bits: Vec<u64>,
     rendered: Vec<u8>,
 }
 
@@ -123,6 +123,8 @@ struct Plan {
 struct Source {
     field: FieldRef,
     patterns: Vec<Pattern>,
+    /// Where there are many.
+    candidates: Option<Candidates>,
 }
 
 struct Pattern {
@@ -162,7 +164,7 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
                 continue;
             }
         };
-        let mut source = Source { field, patterns: Vec::new() };
+        let mut source = Source { field, patterns: Vec::new(), candidates: None };
         for setting in patterns {
             let built = setting.as_str().ok_or_else(|| {
                 Diagnostic::error(code::TYPE, setting.place, "a pattern must be a text").label("expected a text")
@@ -178,6 +180,9 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
                 Ok(pattern) => source.patterns.push(pattern),
                 Err(error) => errors.push(error),
             }
+        }
+        if source.patterns.len() >= MANY {
+            source.candidates = Some(Candidates::new(source.patterns.iter().map(|pattern| &pattern.grok)));
         }
         sources.push(source);
     }
@@ -302,7 +307,7 @@ struct Timeout;
 
 impl Grok {
     fn new(plan: Arc<Plan>) -> Grok {
-        Grok { plan, scratch: Scratch::default(), pairs: Pairs::default(), rendered: Vec::new() }
+        Grok { plan, scratch: Scratch::default(), bits: Vec::new(), rendered: Vec::new() }
     }
 
     fn event(&mut self, plan: &Plan, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
@@ -344,34 +349,57 @@ impl Grok {
             Value::Str(span) => span,
             other => self.render(batch, other),
         };
-        // Where patterns go on after a match, the last one's result counts.
-        let mut matched = false;
-        let many = source.patterns.len() >= MANY;
-        if many {
-            self.pairs.read(batch.bytes(span));
-        }
-        for pattern in &source.patterns {
-            if many && !pattern.grok.may_match(&self.pairs) {
-                matched = false;
-                continue;
-            }
-            let found = match pattern.grok.scan(batch.bytes(span), &mut self.scratch) {
-                Some(found) => Ok(found),
-                None => pattern.grok.captures_by_regexp(batch.text(span), &mut self.scratch),
-            };
-            match found {
-                Ok(found) => matched = found,
-                Err(MatchError::Limit) => return Err(Timeout),
-                Err(MatchError::Engine(_)) => return Ok(false),
-            }
-            if matched {
-                self.set(plan, pattern, span, batch, event);
-                if plan.break_on_match {
+        let Some(candidates) = &source.candidates else {
+            let mut matched = false;
+            for pattern in &source.patterns {
+                matched = self.pattern(plan, pattern, span, batch, event)?;
+                if matched && plan.break_on_match {
                     break;
                 }
             }
+            return Ok(matched);
+        };
+        candidates.find(batch.bytes(span), &mut self.bits);
+        // Where patterns go on after a match, the last one's result counts.
+        let (mut matched, mut tried) = (false, 0);
+        for word in 0..self.bits.len() {
+            let mut bits = self.bits[word];
+            while bits != 0 {
+                let at = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let Some(pattern) = source.patterns.get(at) else { break };
+                (matched, tried) = (self.pattern(plan, pattern, span, batch, event)?, at + 1);
+                if matched && plan.break_on_match {
+                    return Ok(true);
+                }
+            }
         }
-        Ok(matched)
+        Ok(matched && tried == source.patterns.len())
+    }
+
+    /// Matches one pattern and sets its fields.
+    #[inline]
+    fn pattern(
+        &mut self,
+        plan: &Plan,
+        pattern: &Pattern,
+        span: Span,
+        batch: &mut Batch,
+        event: EventId,
+    ) -> Result<bool, Timeout> {
+        let found = match pattern.grok.scan(batch.bytes(span), &mut self.scratch) {
+            Some(found) => Ok(found),
+            None => pattern.grok.captures_by_regexp(batch.text(span), &mut self.scratch),
+        };
+        match found {
+            Ok(true) => {
+                self.set(plan, pattern, span, batch, event);
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
+            Err(MatchError::Limit) => Err(Timeout),
+            Err(MatchError::Engine(_)) => Ok(false),
+        }
     }
 
     /// The text of a value that is none, as Ruby's `to_s`.

@@ -6,16 +6,16 @@
 //! regular expression's; on any doubt it declines and the text goes to PCRE2. Before that, a
 //! literal that every match must hold sorts out most texts that can't match.
 
+mod candidates;
 mod explain;
 mod library;
-mod pairs;
 mod scanner;
 mod token;
 mod tree;
 
+pub use candidates::Candidates;
 pub use explain::{Explanation, explain};
 pub use library::{Library, Set};
-pub use pairs::Pairs;
 
 use crate::regexp::{Flags, MATCH_LIMIT, MatchError, Regexp, RegexpError};
 use memchr::memmem::Finder;
@@ -117,8 +117,6 @@ struct Inner {
     scanner: Option<Scanner>,
     /// What every match holds.
     required: Option<Finder<'static>>,
-    /// Its pairs of bytes.
-    pairs: Box<[u16]>,
 }
 
 impl Grok {
@@ -139,10 +137,9 @@ impl Grok {
         let slots = names.len();
         let tree = tree::parse(pattern, library, options.named_captures_only);
         let required = tree.as_deref().and_then(tree::required);
-        let pairs = pairs::places(required.as_deref().unwrap_or_default());
         let required = required.map(|literal| Finder::new(&literal).into_owned());
         let scanner = tree.and_then(|tree| Scanner::new(tree, slots));
-        Ok(Grok(Arc::new(Inner { regexp, captures, slots, scanner, required, pairs })))
+        Ok(Grok(Arc::new(Inner { regexp, captures, slots, scanner, required })))
     }
 
     /// The fields that it captures, in the order in which they are set.
@@ -155,11 +152,9 @@ impl Grok {
         if self.0.scanner.is_some() { "scanner" } else { "pcre2" }
     }
 
-    /// Whether a text of these pairs can match at all. Asked before [`Grok::captures`] where many
-    /// patterns are tried on one text.
-    #[inline]
-    pub fn may_match(&self, pairs: &Pairs) -> bool {
-        pairs.hold(&self.0.pairs)
+    /// The literal that every text holds which it matches, if there is one worth looking for.
+    pub(super) fn literal(&self) -> Option<&[u8]> {
+        self.0.required.as_ref().map(Finder::needle)
     }
 
     /// Matches the text and leaves the captures' spans in `scratch`.

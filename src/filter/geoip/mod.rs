@@ -345,3 +345,5 @@ fn write_address(address: IpAddr, out: &mut String) {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written;
