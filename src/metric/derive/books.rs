@@ -80,7 +80,6 @@ impl Book {
         let mut versions: Vec<(u64, BTreeMap<String, String>, Vec<Kept>)> =
             (0..2).filter_map(|at| read(&folder.join(file_name(name, at)))).collect();
         versions.sort_by_key(|(generation, ..)| std::cmp::Reverse(*generation));
-        let newest = versions.first().map_or(0, |(generation, ..)| *generation);
         let at = positions.and_then(|wanted| versions.iter().position(|(_, found, _)| found == wanted));
         if let (None, Some(wanted), false) = (at, positions, versions.is_empty()) {
             tracing::warn!(
@@ -89,14 +88,12 @@ impl Book {
                 "cannot find the derived metrics of the inputs' positions: counts may be off by the last moments before the crash"
             );
         }
-        let (positions, kept) = match versions.is_empty() {
-            true => (positions.cloned().unwrap_or_default(), Vec::new()),
-            false => {
-                let (_, found, kept) = versions.swap_remove(at.unwrap_or(0));
-                (found, kept)
-            }
+        // The next version takes the place of the other one: that which is taken now stays until then.
+        let (generation, positions, kept) = match versions.is_empty() {
+            true => (0, positions.cloned().unwrap_or_default(), Vec::new()),
+            false => versions.swap_remove(at.unwrap_or(0)),
         };
-        let inner = Inner { positions, generation: newest, ..Inner::default() };
+        let inner = Inner { positions, generation, ..Inner::default() };
         let book = Book { folder: folder.to_owned(), name: name.to_owned(), inner: Mutex::new(inner) };
         (book, kept)
     }
@@ -261,5 +258,35 @@ pub(super) fn value(kept: &Value, like: &Cumulative) -> Option<Cumulative> {
             let native = native.map(|(schema, zero, above, below)| Counts::of_parts(schema, zero, above, below));
             Some(Cumulative::Histogram(Box::new(Histogram { classic, native, sum, count })))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(value: &str) -> Position {
+        Position { source: "main/in/a".into(), value: value.into() }
+    }
+
+    fn durable(value: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("main/in/a".to_owned(), value.to_owned())])
+    }
+
+    /// Killed between the book and the positions, twice in a row: the version that fits stays.
+    #[test]
+    fn the_version_of_the_durable_positions_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (book, _) = Book::open(folder.path(), "index", Some(&BTreeMap::new()));
+        book.enter(Labels::new([("__name__", "a")]), 0, Cumulative::Counter(1.0));
+        book.close(&[], &[position("1")]).unwrap();
+        for lost in ["2", "3", "4"] {
+            let (book, kept) = Book::open(folder.path(), "index", Some(&durable("1")));
+            assert_eq!(kept.len(), 1, "before {lost}");
+            assert_eq!(book.inner.lock().positions, durable("1"), "before {lost}");
+            book.close(&[], &[position(lost)]).unwrap();
+        }
+        let (book, _) = Book::open(folder.path(), "index", Some(&durable("4")));
+        assert_eq!(book.inner.lock().positions, durable("4"));
     }
 }
