@@ -154,7 +154,9 @@ fn commits(partitions: usize, lines: &[Vec<u8>]) {
     const EVENTS: usize = 100;
     let rounds = || lines.chunks(partitions * EVENTS).take(ROUNDS);
     let folder = tempfile::tempdir().expect("a folder");
-    let index = Index::open(IndexSettings { threads: 1, ..IndexSettings::new(folder.path()) }).expect("a new folder");
+    // A commit's time is the wall's: as many threads as the binary would take.
+    small_pages(true);
+    let index = Index::open(IndexSettings::new(folder.path())).expect("a new folder");
     let streams: Vec<Arc<str>> = (0..partitions).map(|n| format!("s{n}").into()).collect();
     let mut parser = Parser::default();
     let mut ours = Vec::new();
@@ -171,6 +173,7 @@ fn commits(partitions: usize, lines: &[Vec<u8>]) {
     }
     let syncs = index.stats().epoch_syncs;
     index.close();
+    small_pages(false);
 
     let folders: Vec<_> = (0..partitions).map(|_| tempfile::tempdir().expect("a folder")).collect();
     let mut writers: Vec<_> = folders
