@@ -4,7 +4,7 @@ use crate::diagnostic::{Sources, render};
 use crate::language::format;
 use anyhow::{Context, bail};
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Pipelines in one form.
 #[derive(clap::Parser, Debug)]
@@ -54,7 +54,7 @@ pub fn main(arguments: Vec<String>) -> anyhow::Result<bool> {
 }
 
 /// By a new file, so that a full disk leaves the old one; its rights stay.
-fn replace(file: &PathBuf, text: &str) -> anyhow::Result<()> {
+fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
     let file = &file.canonicalize()?;
     let Some(folder) = file.parent() else { bail!("cannot write {}: it is no file", file.display()) };
     let rights = std::fs::metadata(file)?.permissions();

@@ -59,15 +59,13 @@ fn run(args: &Args) -> anyhow::Result<bool> {
         bail!("cannot look at pipeline `{}`: {}", args.pipeline, said["error"]["message"].as_str().unwrap_or(&text));
     }
     let colour = std::io::stdout().is_terminal();
-    let mut shown = 0;
-    for line in lines {
+    for (line, shown) in lines.zip(1..) {
         let line = line.context("the connection broke")?;
         let text = if args.json { line + "\n" } else { drawn(&serde_json::from_str(&line)?, colour) };
         // A reader that has seen enough (`| head`) is no error.
         if std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()).is_err() {
             break;
         }
-        shown += 1;
         if args.count.is_some_and(|count| shown >= count) {
             break;
         }

@@ -137,7 +137,10 @@ impl Decoder for Bulk {
                 _ => None,
             };
             let done = match (line, action.take()) {
-                (Some(document), Some(action)) => Some(out.push(self.event(batch, document, action))),
+                (Some(document), Some(action)) => {
+                    out.push(self.event(batch, document, action));
+                    Some(())
+                }
                 (Some(line), None) => Bulk::action(batch, line).map(|(delete, said)| match delete {
                     true => {
                         let nothing = batch.list(&[]);

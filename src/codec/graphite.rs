@@ -90,7 +90,7 @@ impl Decoder for Lines {
             return out.push(failed(batch, text, "_graphiteparsefailure"));
         };
         // As in Ruby, what is no number is zero.
-        let value = Value::Float(value.map_or(0.0, |v| text_to_f(v)));
+        let value = Value::Float(value.map_or(0.0, text_to_f));
         let at = Timestamp::new(at.map_or(0.0, |at| text_to_f(at).trunc()).clamp(-1e15, 1e15) as i64, 0);
         let name = name.to_owned();
         let event = batch.new_event();

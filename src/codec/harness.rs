@@ -48,7 +48,7 @@ pub(super) fn codec(name: &str, config: &str, ecs: bool) -> Codec {
 
 /// The events of frames, as JSON.
 pub(super) fn decode(codec: &mut Codec, frames: &[&[u8]]) -> Vec<String> {
-    decoded(codec, frames, |batch, event| shown(batch, event))
+    decoded(codec, frames, shown)
 }
 
 /// The same, each with a space and its `@metadata` behind it.

@@ -49,12 +49,15 @@ pub struct PluginCounts {
     pub busy_ns: u64,
 }
 
+/// Counters of plugins, by their ids.
+type Plugins = FxHashMap<Arc<str>, PluginCounts>;
+
 /// Counters at one time.
 #[derive(Default)]
 struct Snapshot {
     at: Duration,
     cpu_seconds: f64,
-    pipelines: FxHashMap<Arc<str>, (Counts, FxHashMap<Arc<str>, PluginCounts>)>,
+    pipelines: FxHashMap<Arc<str>, (Counts, Plugins)>,
 }
 
 /// What counters had come to some time ago.

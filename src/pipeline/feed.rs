@@ -125,18 +125,18 @@ impl Entrance {
         self.waited(waited.elapsed());
     }
 
-    /// Puts a batch into the queue unless there is no room within `limit`: then it comes back.
-    pub(super) fn try_push(&self, batch: Batch, ack: Arc<Ack>, limit: Duration) -> Result<(), (Batch, Arc<Ack>)> {
+    /// Puts a batch into the queue; if there is no room within `limit` it comes back.
+    pub(super) fn try_push(&self, batch: Batch, ack: Arc<Ack>, limit: Duration) -> Option<(Batch, Arc<Ack>)> {
         let began = Instant::now();
-        let result = match self.queue.send_timeout(self.count(batch, ack), limit) {
-            Ok(()) => Ok(()),
+        let back = match self.queue.send_timeout(self.count(batch, ack), limit) {
+            Ok(()) => None,
             Err(SendTimeoutError::Timeout(work) | SendTimeoutError::Disconnected(work)) => {
                 self.uncount(&work.batch);
-                Err((work.batch, work.ack))
+                Some((work.batch, work.ack))
             }
         };
         self.waited(began.elapsed());
-        result
+        back
     }
 
     fn count(&self, batch: Batch, ack: Arc<Ack>) -> Work {

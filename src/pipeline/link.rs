@@ -108,12 +108,11 @@ impl Sender {
                 batch.read_at = delivery.batch.read_at;
                 (batch, Ack::after(&delivery.ack))
             });
-            let pushed = entrance.try_push(batch, ack, LOOK);
+            made = entrance.try_push(batch, ack, LOOK);
             entrance.queued.fetch_sub(1, Ordering::Release);
-            match pushed {
-                Ok(()) => return true,
-                // Full: it is looked whether this receiver is still the one.
-                Err(back) => made = Some(back),
+            // Else it is full: it is looked whether this receiver is still the one.
+            if made.is_none() {
+                return true;
             }
         }
     }

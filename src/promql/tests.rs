@@ -74,7 +74,8 @@ fn a_range_is_its_instants() {
             let mut want: Vec<String> = elements.iter().map(|e| format!("{} {:?}", e.labels, e.value)).collect();
             let at = |s: &Series| s.samples.iter().find(|p| p.t == time).map(|p| format!("{} {:?}", s.labels, p.value));
             let mut got: Vec<String> = series.iter().filter_map(at).collect();
-            (want.sort(), got.sort());
+            want.sort();
+            got.sort();
             assert_eq!(got, want, "{text} {time}");
         }
     }

@@ -239,7 +239,8 @@ impl Settings {
         if password.chars().count() < least {
             lacks.push(format!("{least} characters"));
         }
-        let kinds: [(&str, &str, fn(char) -> bool); 4] = [
+        type Is = fn(char) -> bool;
+        let kinds: [(&str, &str, Is); 4] = [
             ("upper", "an upper case letter", char::is_uppercase),
             ("lower", "a lower case letter", char::is_lowercase),
             ("digit", "a digit", char::is_numeric),

@@ -336,7 +336,7 @@ fn ipfix_time(unit: &str, n: u64) -> Option<Timestamp> {
         "Seconds" => Some(Timestamp::new(n as i64, 0)),
         "Milliseconds" => Some(Timestamp::from_millis(n as i64)),
         "Microseconds" | "Nanoseconds" => {
-            let nanos = (n & 0xffff_ffff) * 1_000_000_000 >> 32;
+            let nanos = ((n & 0xffff_ffff) * 1_000_000_000) >> 32;
             Some(Timestamp::new((n >> 32) as i64 - NTP_EPOCH, nanos as u32))
         }
         _ => None,

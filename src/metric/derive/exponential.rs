@@ -64,6 +64,9 @@ fn coarser(index: i32, by: u32) -> i32 {
     (index + ((1 << by) - 1)) >> by
 }
 
+/// Indices of buckets, in order, with their counts.
+pub type Buckets = Vec<(i32, u64)>;
+
 /// How many values each bucket holds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Counts {
@@ -149,12 +152,12 @@ impl Counts {
     }
 
     /// The schema, zeros and sorted buckets, to be stored.
-    pub fn parts(&self) -> (i8, u64, Vec<(i32, u64)>, Vec<(i32, u64)>) {
+    pub fn parts(&self) -> (i8, u64, Buckets, Buckets) {
         (self.schema, self.zero, sorted(&self.positive), sorted(&self.negative))
     }
 
     /// What [`Counts::parts`] told.
-    pub fn of_parts(schema: i8, zero: u64, positive: Vec<(i32, u64)>, negative: Vec<(i32, u64)>) -> Counts {
+    pub fn of_parts(schema: i8, zero: u64, positive: Buckets, negative: Buckets) -> Counts {
         let schema = schema.clamp(SCHEMA_MIN, SCHEMA_MAX);
         let mut counts =
             Counts { schema, zero, positive: positive.into_iter().collect(), negative: negative.into_iter().collect() };
@@ -163,8 +166,8 @@ impl Counts {
     }
 }
 
-fn sorted(side: &FxHashMap<i32, u64>) -> Vec<(i32, u64)> {
-    let mut all: Vec<(i32, u64)> = side.iter().map(|(&index, &count)| (index, count)).collect();
+fn sorted(side: &FxHashMap<i32, u64>) -> Buckets {
+    let mut all: Buckets = side.iter().map(|(&index, &count)| (index, count)).collect();
     all.sort_unstable();
     all
 }

@@ -96,7 +96,8 @@ fn series_are_capped() {
         d.max_series = 10;
         d.labels.truncate(1);
     });
-    let (mut one, mut two) = (Deriver::new(home.clone(), &[metric.clone()]), Deriver::new(home.clone(), &[metric]));
+    let (mut one, mut two) =
+        (Deriver::new(home.clone(), std::slice::from_ref(&metric)), Deriver::new(home.clone(), &[metric]));
     let lines: Vec<String> = (0..15).map(|n| format!(r#"{{"service":"s{n}"}}"#)).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let (b, events) = batch(&lines);

@@ -88,6 +88,9 @@ pub struct Stats {
     pub log_failures: u64,
 }
 
+/// Names, and how many of something each has.
+pub type Sizes = Vec<(String, usize)>;
+
 /// Series and their samples of the last hours.
 pub struct Window {
     settings: Settings,
@@ -208,7 +211,7 @@ impl Window {
 
     /// Values of a label with the number of their series, and names of labels with that of their
     /// values.
-    pub fn cardinality(&self, name: &str) -> (Vec<(String, usize)>, Vec<(String, usize)>) {
+    pub fn cardinality(&self, name: &str) -> (Sizes, Sizes) {
         let inner = self.inner.read();
         let owned = |(text, count): (&str, usize)| (text.to_owned(), count);
         (inner.postings.values(name).map(owned).collect(), inner.postings.counts().map(owned).collect())

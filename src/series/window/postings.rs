@@ -87,7 +87,7 @@ impl Postings {
 
     /// Bytes of memory, about.
     pub(super) fn memory(&self) -> usize {
-        let value = |(value, ids): (&Box<str>, &Vec<u32>)| value.len() + 48 + ids.capacity() * 4;
-        self.names.iter().map(|(name, values)| name.len() + 64 + values.iter().map(value).sum::<usize>()).sum()
+        let values = self.names.values().flatten().map(|(value, ids)| value.len() + 48 + ids.capacity() * 4);
+        self.names.keys().map(|name| name.len() + 64).sum::<usize>() + values.sum::<usize>()
     }
 }
