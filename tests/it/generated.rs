@@ -194,7 +194,7 @@ impl Writer {
                 9 => {
                     self.out.push_str("!(");
                     self.condition(depth + 1);
-                    self.out.push_str(")");
+                    self.out.push(')');
                 }
                 kind => self.comparison(kind),
             }
