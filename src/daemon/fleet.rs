@@ -136,12 +136,16 @@ impl Fleet {
         let Some(berth) = self.berths.iter_mut().find(|berth| berth.id == id) else { return };
         berth.next = None;
         self.registry.remove_pipeline(id);
-        if let State::Running(mut pipeline) = std::mem::replace(&mut berth.state, State::Over) {
-            if let Err(error) = pipeline.clear() {
-                tracing::error!(pipeline.id = id, %error, "cannot end a pipeline cleanly");
+        berth.state = match std::mem::replace(&mut berth.state, State::Over) {
+            State::Running(mut pipeline) => {
+                if let Err(error) = pipeline.clear() {
+                    tracing::error!(pipeline.id = id, %error, "cannot end a pipeline cleanly");
+                }
+                State::Leaving(pipeline)
             }
-            berth.state = State::Leaving(pipeline);
-        }
+            // On its way out already, and only what should have come after it is gone.
+            state => state,
+        };
     }
 
     /// Looks after what has ended.
