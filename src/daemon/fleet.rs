@@ -113,9 +113,8 @@ impl Fleet {
                 changed.context("cannot start a thread")?;
             }
             State::Running(mut pipeline) | State::Leaving(mut pipeline) => {
-                let cleared = pipeline.clear();
+                pipeline.clear();
                 (berth.state, berth.next) = (State::Leaving(pipeline), Some(change));
-                cleared.context("cannot start a thread")?;
             }
             State::Finishing(thread) => (berth.state, berth.next) = (State::Finishing(thread), Some(change)),
         }
@@ -138,9 +137,7 @@ impl Fleet {
         self.registry.remove_pipeline(id);
         berth.state = match std::mem::replace(&mut berth.state, State::Over) {
             State::Running(mut pipeline) => {
-                if let Err(error) = pipeline.clear() {
-                    tracing::error!(pipeline.id = id, %error, "cannot end a pipeline cleanly");
-                }
+                pipeline.clear();
                 State::Leaving(pipeline)
             }
             // On its way out already, and only what should have come after it is gone.

@@ -96,6 +96,8 @@ pub struct Pipeline {
     /// The number of the next input.
     next_input: u64,
     keeper: Keeper,
+    /// Its inputs are told to end, and its outputs will be.
+    clearing: bool,
     /// No thread has panicked.
     sound: bool,
 }
@@ -174,6 +176,7 @@ impl Pipeline {
             trackers: HashMap::new(),
             next_input: 0,
             keeper,
+            clearing: false,
             sound: true,
         };
         pipeline.change(blueprint)?;

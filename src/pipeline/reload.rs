@@ -54,15 +54,35 @@ impl Pipeline {
         self.change(blueprint)
     }
 
-    /// Ends everything, but only what is there: the pipeline itself could be given another
-    /// configuration later. [`Pipeline::drained`] says when nothing is left.
-    pub fn clear(&mut self) -> std::io::Result<()> {
-        self.change(Blueprint::empty(&self.stats.id))
+    /// Ends what is there: first the inputs, and once all that they sent is on its way to the outputs,
+    /// these too. Another configuration could be given later. [`Pipeline::drained`] says when nothing
+    /// is left.
+    pub fn clear(&mut self) {
+        for input in self.inputs.drain(..) {
+            input.stop.retire();
+            if !matches!(input.state, InputState::Waiting(_)) {
+                self.leaving.push(input);
+            }
+        }
+        self.clearing = true;
+        self.tend();
+    }
+
+    /// The second half of [`Pipeline::clear`]: what waited in the queue has gone through the filters
+    /// that it was meant for.
+    fn clear_outputs(&mut self) {
+        if !self.clearing || !self.leaving.iter().all(RunningInput::is_through) {
+            return;
+        }
+        if let Err(error) = self.change(Blueprint::empty(&self.stats.id)) {
+            tracing::error!(%error, "cannot end a pipeline's outputs");
+        }
     }
 
     /// Whether everything that was read is delivered and every thread but the workers' is gone.
     pub fn drained(&self) -> bool {
-        self.inputs.is_empty()
+        !self.clearing
+            && self.inputs.is_empty()
             && self.outputs.is_empty()
             && self.retired.is_empty()
             && self.leaving.iter().all(RunningInput::is_through)
@@ -70,6 +90,7 @@ impl Pipeline {
 
     pub(super) fn change(&mut self, blueprint: Blueprint) -> std::io::Result<()> {
         let Blueprint { shape, inputs, filters, routes, outputs, ordered, observe, .. } = blueprint;
+        self.clearing = false;
         let workers = if inputs.is_empty() && outputs.is_empty() { self.workers.len() } else { shape.workers };
         // Threads first: where one can't be started, the old configuration is still whole.
         let mut planned = Vec::with_capacity(outputs.len());
@@ -171,6 +192,7 @@ impl Pipeline {
         });
         self.drop_ended_workers();
         self.forget_oldest();
+        self.clear_outputs();
     }
 
     /// Lets workers go that were told to end.
