@@ -37,7 +37,7 @@ pub(super) static SPEC: Spec = Spec {
     ],
     examples: &[Example {
         title: "A browser",
-        config: r#"useragent { source => "agent" }"#,
+        config: r#"useragent { source => "agent" ecs_compatibility => v8 }"#,
         given: r#"{"agent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.11; rv:45.0) Gecko/20100101 Firefox/45.0"}"#,
         then: r#"{"user_agent":{"name":"Firefox","device":{"name":"Mac"},"version":"45.0","os":{"version":"10.11","name":"Mac OS X","full":"Mac OS X 10.11"}}}"#,
     }],

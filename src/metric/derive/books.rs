@@ -81,7 +81,9 @@ impl Book {
             (0..2).filter_map(|at| read(&folder.join(file_name(name, at)))).collect();
         versions.sort_by_key(|(generation, ..)| std::cmp::Reverse(*generation));
         let at = positions.and_then(|wanted| versions.iter().position(|(_, found, _)| found == wanted));
-        if let (None, Some(wanted), false) = (at, positions, versions.is_empty()) {
+        // Nothing is durable, so all is read again: what a book says was counted before that.
+        let fresh = at.is_none() && positions.is_some_and(BTreeMap::is_empty);
+        if let (None, Some(wanted), false) = (at, positions, versions.is_empty() || fresh) {
             tracing::warn!(
                 book = name,
                 sources = wanted.len(),
@@ -89,9 +91,10 @@ impl Book {
             );
         }
         // The next version takes the place of the other one: that which is taken now stays until then.
-        let (generation, positions, kept) = match versions.is_empty() {
-            true => (0, positions.cloned().unwrap_or_default(), Vec::new()),
-            false => versions.swap_remove(at.unwrap_or(0)),
+        let (generation, positions, kept) = match versions.first() {
+            None => (0, positions.cloned().unwrap_or_default(), Vec::new()),
+            Some((newest, ..)) if fresh => (*newest, BTreeMap::new(), Vec::new()),
+            Some(_) => versions.swap_remove(at.unwrap_or(0)),
         };
         let inner = Inner { positions, generation, ..Inner::default() };
         let book = Book { folder: folder.to_owned(), name: name.to_owned(), inner: Mutex::new(inner) };
@@ -288,5 +291,19 @@ mod tests {
         }
         let (book, _) = Book::open(folder.path(), "index", Some(&durable("4")));
         assert_eq!(book.inner.lock().positions, durable("4"));
+    }
+
+    /// Killed between the first book and the first positions, so that all is read again.
+    #[test]
+    fn a_book_of_no_durable_position_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..3 {
+            let (book, kept) = Book::open(folder.path(), "index", Some(&BTreeMap::new()));
+            assert!(kept.is_empty() && !book.replays());
+            book.enter(Labels::new([("__name__", "a")]), 0, Cumulative::Counter(1.0));
+            book.close(&[], &[position("1")]).unwrap();
+        }
+        let (_, kept) = Book::open(folder.path(), "index", Some(&durable("1")));
+        assert_eq!(kept.len(), 1);
     }
 }
