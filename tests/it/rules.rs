@@ -80,6 +80,10 @@ fn what_is_pending_goes_on_after_a_crash() {
     write_rule(folder.path(), true, "6s");
     let (mut program, address) = start(folder.path(), &[]);
     let pending = alert_in(address, "pending").expect("the alert is pending");
+    // It is shown a moment before it is on disk; receivers hear of alerts only after that.
+    let state = folder.path().join("data/alerts/state.json");
+    let kept = wait_for(|| std::fs::read_to_string(&state).ok().filter(|text| text.contains("Always")));
+    assert!(kept.is_some(), "its state is not kept");
     program.end(libc::SIGKILL, Duration::from_secs(10));
     let (program, address) = start(folder.path(), &[]);
     let firing = alert_in(address, "firing").expect("the alert fires");
