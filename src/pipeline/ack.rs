@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How far an input has come in one of its sources.
@@ -30,6 +30,8 @@ pub struct Position {
 /// The batches of one input that are not durable yet.
 #[derive(Default)]
 pub struct Tracker {
+    /// A batch came with positions: its input can replay.
+    replays: AtomicBool,
     slots: Mutex<Slots>,
     moved: Condvar,
     /// The number of the next batch that is not durable.
@@ -60,9 +62,17 @@ struct Slot {
 impl Tracker {
     /// Numbers a batch.
     pub fn issue(&self, positions: Vec<Position>) -> u64 {
+        if !positions.is_empty() {
+            self.replays.store(true, Ordering::Relaxed);
+        }
         let mut slots = self.slots.lock();
         slots.open.push_back(Slot { done: false, lost: false, positions });
         slots.base + slots.open.len() as u64 - 1
+    }
+
+    /// Whether a batch has come with positions.
+    pub fn replays(&self) -> bool {
+        self.replays.load(Ordering::Relaxed)
     }
 
     fn complete(&self, number: u64) {

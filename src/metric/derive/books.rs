@@ -21,6 +21,9 @@
 //! back, and none counts twice. What is not reached within [`HOLD_MS`] (the configuration has
 //! changed, lines are gone) goes on from what was shown.
 //!
+//! A book says in a file of its own that an input of it can replay, before anything that it counted is
+//! shown: a crash may come before the first position is durable.
+//!
 //! Inputs that can't replay have no positions: what they brought is entered at once, and after a
 //! crash their series go on from what was shown last.
 
@@ -58,6 +61,8 @@ struct Inner {
     positions: BTreeMap<String, String>,
     generation: u64,
     changed: bool,
+    /// It is on disk that an input of this book can replay.
+    marked: bool,
 }
 
 struct Sum {
@@ -96,7 +101,8 @@ impl Book {
             Some((newest, ..)) if fresh => (*newest, BTreeMap::new(), Vec::new()),
             Some(_) => versions.swap_remove(at.unwrap_or(0)),
         };
-        let inner = Inner { positions, generation, ..Inner::default() };
+        let marked = marker(folder, name).exists();
+        let inner = Inner { positions, generation, marked, ..Inner::default() };
         let book = Book { folder: folder.to_owned(), name: name.to_owned(), inner: Mutex::new(inner) };
         (book, kept)
     }
@@ -106,9 +112,10 @@ impl Book {
         Book { folder: self.folder.clone(), name: name.to_owned(), inner: Mutex::default() }
     }
 
-    /// Whether any of its inputs can replay.
+    /// Whether any of its inputs can replay, as far as that is known from before.
     pub(super) fn replays(&self) -> bool {
-        !self.inner.lock().positions.is_empty()
+        let inner = self.inner.lock();
+        inner.marked || !inner.positions.is_empty()
     }
 
     /// Enters what a series had when the process began.
@@ -121,7 +128,17 @@ impl Book {
     pub(super) fn add(&self, added: Added, of: Option<(Arc<Tracker>, u64)>) {
         let mut inner = self.inner.lock();
         match of {
-            Some((tracker, number)) => inner.pending.push((tracker, number, added)),
+            Some((tracker, number)) => {
+                if !inner.marked && tracker.replays() {
+                    // Before anything of it is shown, and once: a crash may come before the first
+                    // positions are durable.
+                    match mark(&marker(&self.folder, &self.name)) {
+                        Ok(()) => inner.marked = true,
+                        Err(error) => tracing::error!(%error, "cannot write to the books of derived metrics"),
+                    }
+                }
+                inner.pending.push((tracker, number, added));
+            }
             None => inner.fold(added),
         }
     }
@@ -198,6 +215,20 @@ fn file_name(name: &str, version: u64) -> String {
     format!("{readable}-{hash:016x}-{version}.book")
 }
 
+/// The empty file that says that an input of a book can replay.
+fn marker(folder: &Path, name: &str) -> PathBuf {
+    folder.join(file_name(name, 0)).with_extension("replays")
+}
+
+fn mark(path: &Path) -> io::Result<()> {
+    File::create(path)?.sync_all()?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
 /// A line with the checksum of what follows, then JSON.
 fn write(path: &Path, body: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
@@ -206,10 +237,7 @@ fn write(path: &Path, body: &[u8]) -> io::Result<()> {
     file.write_all(body)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    sync_folder(path)
 }
 
 fn read(path: &Path) -> Option<(u64, BTreeMap<String, String>, Vec<Kept>)> {
@@ -299,7 +327,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
             let (book, kept) = Book::open(folder.path(), "index", Some(&BTreeMap::new()));
-            assert!(kept.is_empty() && !book.replays());
+            assert!(kept.is_empty());
             book.enter(Labels::new([("__name__", "a")]), 0, Cumulative::Counter(1.0));
             book.close(&[], &[position("1")]).unwrap();
         }
