@@ -9,7 +9,7 @@
 //! know in one series whose label values are all `other`.
 
 use super::series::{Delta, Series, TRACE_BYTES_MAX};
-use super::source::{Number, Source, UNKNOWN};
+use super::source::{self, Number, Source, UNKNOWN};
 use super::{Derived, Metric, exponential};
 use crate::event::{Batch, EventId, Timestamp, Value};
 use crate::index::Tier;
@@ -26,12 +26,14 @@ pub struct Deriver {
     home: Arc<Derived>,
     sources: Vec<Source>,
     counting: Vec<Counting>,
-    /// Numbers of the present event's label values, by source.
-    ids: Vec<u32>,
+    /// Numbers of the present batch's label values, a column for each source.
+    ids: Vec<Vec<u32>>,
+    /// Tiers of the present batch's events, if anybody asks.
+    tiers: Vec<Tier>,
     /// The home's generation that the tables are of.
     generation: u64,
     /// Whether any source or number needs the event's tier.
-    tiers: bool,
+    needs_tier: bool,
     /// What series got since the last [`Deriver::settle`], where books are kept.
     journal: Vec<(Arc<Series>, Delta)>,
 }
@@ -43,9 +45,13 @@ struct Counting {
     labels: Vec<(String, usize)>,
     number: usize,
     slots: Vec<Slot>,
+    /// The label values' numbers of each slot, one slot after the other.
+    keys: Vec<u32>,
     at: FxHashMap<Box<[u32]>, u32>,
+    /// Slots found lately, by their key's hash.
+    near: Box<[u32; NEAR]>,
+    /// The key that is looked for.
     key: Vec<u32>,
-    last: u32,
     other: Option<u32>,
     /// The family admits no further series, and `at` knows all that it has.
     full: bool,
@@ -61,6 +67,18 @@ struct Slot {
     dirty: bool,
     /// The event with the greatest value: the exemplar.
     best: (f64, EventId),
+}
+
+/// A power of two.
+const NEAR: usize = 64;
+
+/// The batch that is counted.
+struct Seen<'a> {
+    batch: &'a Batch,
+    events: &'a [EventId],
+    tiers: &'a [Tier],
+    ids: &'a [Vec<u32>],
+    now_ms: i64,
 }
 
 impl Deriver {
@@ -79,9 +97,10 @@ impl Deriver {
             Counting::new(metric.clone(), labels.collect())
         });
         let counting: Vec<Counting> = counting.collect();
-        let tiers = metrics.iter().any(|metric| metric.needs_tier());
+        let needs_tier = metrics.iter().any(|metric| metric.needs_tier());
         let generation = home.generation();
-        Deriver { ids: vec![0; sources.len()], home, sources, counting, generation, tiers, journal: Vec::new() }
+        let ids = vec![Vec::new(); sources.len()];
+        Deriver { home, sources, counting, ids, tiers: Vec::new(), generation, needs_tier, journal: Vec::new() }
     }
 
     /// The same for another worker.
@@ -90,9 +109,10 @@ impl Deriver {
             home: self.home.clone(),
             sources: self.sources.iter().map(Source::fork).collect(),
             counting: self.counting.iter().map(|c| Counting::new(c.metric.clone(), c.labels.clone())).collect(),
-            ids: vec![0; self.sources.len()],
+            ids: vec![Vec::new(); self.sources.len()],
+            tiers: Vec::new(),
             generation: self.generation,
-            tiers: self.tiers,
+            needs_tier: self.needs_tier,
             journal: Vec::new(),
         }
     }
@@ -110,13 +130,18 @@ impl Deriver {
             self.generation = generation;
         }
         let now_ms = now.millis();
-        for &event in events {
-            let tier = if self.tiers { Tier::of_event(batch, event) } else { Tier::Info };
-            for (id, source) in self.ids.iter_mut().zip(&mut self.sources) {
-                *id = source.id(batch, event, tier);
-            }
-            for counting in &mut self.counting {
-                counting.event(batch, event, tier, now_ms, &self.ids, &mut self.sources, &self.home);
+        if self.needs_tier {
+            self.tiers.clear();
+            self.tiers.extend(events.iter().map(|&event| Tier::of_event(batch, event)));
+        }
+        for (ids, source) in self.ids.iter_mut().zip(&mut self.sources) {
+            source.fill(batch, events, &self.tiers, ids);
+        }
+        // Column by column: the same few branches in a row, which the processor learns.
+        let seen = Seen { batch, events, tiers: &self.tiers, ids: &self.ids, now_ms };
+        for counting in &mut self.counting {
+            for row in 0..events.len() {
+                counting.event(row, &seen, &mut self.sources, &self.home);
             }
         }
         self.end(batch, now_ms);
@@ -172,9 +197,10 @@ impl Counting {
             labels,
             number: 0,
             slots: Vec::new(),
+            keys: Vec::new(),
             at: FxHashMap::default(),
+            near: Box::new([UNKNOWN; NEAR]),
             key: Vec::new(),
-            last: UNKNOWN,
             other: None,
             full: false,
             dirty: Vec::new(),
@@ -187,25 +213,17 @@ impl Counting {
     fn clear(&mut self) {
         debug_assert!(self.dirty.is_empty(), "BUG: cleared within a batch");
         self.slots.clear();
+        self.keys.clear();
         self.at.clear();
-        self.key.clear();
-        (self.last, self.other, self.full) = (UNKNOWN, None, false);
+        self.near.fill(UNKNOWN);
+        (self.other, self.full) = (None, false);
     }
 
     #[inline]
-    #[allow(clippy::too_many_arguments)]
-    fn event(
-        &mut self,
-        batch: &Batch,
-        event: EventId,
-        tier: Tier,
-        now_ms: i64,
-        ids: &[u32],
-        sources: &mut [Source],
-        home: &Derived,
-    ) {
-        let Some(value) = self.value(batch, event, tier, now_ms) else { return };
-        let at = self.slot(ids, sources, home, now_ms);
+    fn event(&mut self, row: usize, seen: &Seen, sources: &mut [Source], home: &Derived) {
+        let Some(value) = self.value(row, seen) else { return };
+        let at = self.slot(row, seen, sources, home);
+        let event = seen.events[row];
         let slot = &mut self.slots[at as usize];
         if !slot.dirty {
             slot.dirty = true;
@@ -233,7 +251,7 @@ impl Counting {
                 }
             }
             Kind::Gauge if metric.family.over_ms.is_none() => {
-                let at_ms = batch.timestamp(event).map_or(now_ms, Timestamp::millis);
+                let at_ms = seen.batch.timestamp(event).map_or(seen.now_ms, Timestamp::millis);
                 if at_ms >= delta.at_ms {
                     (delta.sum, delta.at_ms) = (value, at_ms);
                     slot.best = (value, event);
@@ -245,15 +263,20 @@ impl Counting {
 
     /// What an event is worth; `None` where it does not count.
     #[inline]
-    fn value(&mut self, batch: &Batch, event: EventId, tier: Tier, now_ms: i64) -> Option<f64> {
-        let metric = &*self.metric;
-        let value = metric.number.read(batch, event, tier, &mut self.number)? * metric.scale;
+    fn value(&mut self, row: usize, seen: &Seen) -> Option<f64> {
+        let (metric, event) = (&*self.metric, seen.events[row]);
+        let value = match &metric.number {
+            Number::One => 1.0,
+            Number::Error => f64::from(seen.tiers[row] == Tier::Error),
+            Number::Field(field) => source::read(seen.batch, event, field, &mut self.number)?,
+        };
+        let value = value * metric.scale;
         if !value.is_finite() || (metric.family.kind == Kind::Counter && value < 0.0) {
             self.ignored += 1;
             return None;
         }
         if let Some(age_ms) = metric.max_age_ms
-            && batch.timestamp(event).is_some_and(|at| at.millis() < now_ms - age_ms)
+            && seen.batch.timestamp(event).is_some_and(|at| at.millis() < seen.now_ms - age_ms)
         {
             self.late += 1;
             return None;
@@ -261,29 +284,41 @@ impl Counting {
         Some(value)
     }
 
-    /// The slot of the present event's label values.
+    /// The slot of an event's label values.
     #[inline]
-    fn slot(&mut self, ids: &[u32], sources: &mut [Source], home: &Derived, now_ms: i64) -> u32 {
-        let same = self.last != UNKNOWN
-            && self.key.len() == self.labels.len()
-            && self.labels.iter().zip(&self.key).all(|((_, at), id)| ids[*at] == *id);
-        if same {
-            return self.last;
+    fn slot(&mut self, row: usize, seen: &Seen, sources: &mut [Source], home: &Derived) -> u32 {
+        let mut hash = 0_u64;
+        for (_, source) in &self.labels {
+            hash = (hash.rotate_left(7) ^ u64::from(seen.ids[*source][row])).wrapping_mul(source::SPREAD);
+        }
+        let place = (hash >> 58) as usize;
+        let at = self.near[place] as usize;
+        let width = self.labels.len();
+        if at < self.slots.len() {
+            let key = &self.keys[at * width..(at + 1) * width];
+            if self.labels.iter().zip(key).all(|((_, source), &id)| seen.ids[*source][row] == id) {
+                return at as u32;
+            }
         }
         self.key.clear();
-        self.key.extend(self.labels.iter().map(|(_, at)| ids[*at]));
-        self.last = match self.at.get(&*self.key) {
+        self.key.extend(self.labels.iter().map(|(_, source)| seen.ids[*source][row]));
+        let at = self.far_slot(sources, home, seen.now_ms);
+        if self.other == Some(at) {
+            // Not remembered: each of them is to be counted as one too many.
+            self.overflow += 1;
+        } else {
+            self.near[place] = at;
+        }
+        at
+    }
+
+    /// The slot of a key that was not seen lately.
+    #[inline(never)]
+    fn far_slot(&mut self, sources: &mut [Source], home: &Derived, now_ms: i64) -> u32 {
+        match self.at.get(&*self.key) {
             Some(&at) => at,
             None => self.new_slot(sources, home, now_ms),
-        };
-        if self.other == Some(self.last) {
-            self.overflow += 1;
-            // Each of them is to be counted as one too many.
-            let other = self.last;
-            self.last = UNKNOWN;
-            return other;
         }
-        self.last
     }
 
     #[cold]
@@ -318,22 +353,23 @@ impl Counting {
         }
         let pairs: Vec<(&str, &str)> = self.labels.iter().map(|(name, _)| (name.as_str(), OTHER)).collect();
         let series = home.other(&self.metric.family, &pairs, now_ms);
-        let at = self.push(series);
+        let at = self.push(&vec![UNKNOWN; self.labels.len()], series);
         self.other = Some(at);
         at
     }
 
     fn add(&mut self, key: &[u32], series: Arc<Series>) -> u32 {
-        let at = self.push(series);
+        let at = self.push(key, series);
         self.at.insert(key.into(), at);
         at
     }
 
-    fn push(&mut self, series: Arc<Series>) -> u32 {
+    fn push(&mut self, key: &[u32], series: Arc<Series>) -> u32 {
         let mut delta = Delta { at_ms: i64::MIN, ..Delta::default() };
         if !self.metric.family.bounds.is_empty() {
             delta.classic = vec![0; self.metric.family.bounds.len() + 1];
         }
+        self.keys.extend_from_slice(key);
         self.slots.push(Slot { series, delta, dirty: false, best: (0.0, 0) });
         self.slots.len() as u32 - 1
     }
@@ -342,13 +378,14 @@ impl Counting {
 impl Metric {
     fn needs_tier(&self) -> bool {
         matches!(self.number, Number::Error)
-            || self.labels.iter().any(|(_, text, _)| matches!(text, super::source::Text::Level))
+            || self.labels.iter().any(|(_, text, _)| matches!(text, source::Text::Level))
     }
 
     /// Which classic bucket a value falls into.
     #[inline]
     fn bucket(&self, value: f64) -> usize {
-        self.family.bounds.iter().position(|&bound| value <= bound).unwrap_or(self.family.bounds.len())
+        // All of them, without a branch: where to stop can't be foreseen.
+        self.family.bounds.iter().map(|&bound| usize::from(value > bound)).sum()
     }
 
     /// The trace of an event.

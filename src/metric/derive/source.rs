@@ -72,9 +72,63 @@ pub(super) struct Source {
     at: usize,
     ids: FxHashMap<Box<[u8]>, u32>,
     values: Vec<Box<str>>,
-    last: u32,
+    /// Values seen lately, by their print: the few that most events have are found here without a
+    /// look at their bytes elsewhere.
+    near: Box<[(Print, u32); NEAR]>,
     scratch: Vec<u8>,
 }
+
+/// A power of two.
+const NEAR: usize = 64;
+
+/// A short text as numbers, different for different texts.
+#[derive(Clone, Copy, PartialEq)]
+struct Print {
+    ends: [u128; 2],
+    len: usize,
+}
+
+impl Print {
+    /// Equal to no text's.
+    const NONE: Print = Print { ends: [0; 2], len: usize::MAX };
+
+    /// `None` for a text of more than 32 bytes.
+    #[inline]
+    fn of(text: &[u8]) -> Option<Print> {
+        // Both ends of the text; where they overlap, they say the same.
+        let ends = match text {
+            [] => [0; 2],
+            [one] => [u128::from(*one), 0],
+            [one, two] => [u128::from(u16::from_le_bytes([*one, *two])), 0],
+            [first, second, .., last] if text.len() < 4 => {
+                [u128::from(u32::from_le_bytes([*first, *second, *last, 0])), 0]
+            }
+            _ if text.len() < 8 => {
+                let ends = (text.first_chunk()?, text.last_chunk()?);
+                [u128::from(u32::from_le_bytes(*ends.0)) << 32 | u128::from(u32::from_le_bytes(*ends.1)), 0]
+            }
+            _ if text.len() <= 16 => {
+                let ends = (text.first_chunk()?, text.last_chunk()?);
+                [u128::from(u64::from_le_bytes(*ends.0)) << 64 | u128::from(u64::from_le_bytes(*ends.1)), 0]
+            }
+            _ if text.len() <= 32 => {
+                [u128::from_le_bytes(*text.first_chunk()?), u128::from_le_bytes(*text.last_chunk()?)]
+            }
+            _ => return None,
+        };
+        Some(Print { ends, len: text.len() })
+    }
+
+    #[inline]
+    fn place(self) -> usize {
+        let both = self.ends[0] ^ self.ends[1].rotate_left(29);
+        (((both >> 64) as u64).rotate_left(23) ^ both as u64 ^ self.len as u64).wrapping_mul(SPREAD) as usize >> 58
+    }
+}
+
+/// An odd number whose product's upper bits depend on all bits of the factor: 2⁶⁴ over the golden
+/// ratio.
+pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Source {
     pub(super) fn new(text: Text, written: &str) -> Source {
@@ -84,7 +138,7 @@ impl Source {
             at: 0,
             ids: FxHashMap::default(),
             values: Vec::new(),
-            last: UNKNOWN,
+            near: Box::new([(Print::NONE, UNKNOWN); NEAR]),
             scratch: Vec::new(),
         };
         source.clear();
@@ -99,7 +153,7 @@ impl Source {
     pub(super) fn clear(&mut self) {
         self.ids.clear();
         self.values.clear();
-        self.last = UNKNOWN;
+        self.near.fill((Print::NONE, UNKNOWN));
         if matches!(self.text, Text::Level) {
             LEVELS.iter().for_each(|level| {
                 self.intern(level);
@@ -107,19 +161,24 @@ impl Source {
         }
     }
 
-    /// The number of an event's value. `tier` is that of the event, if anybody asks.
-    #[inline]
-    pub(super) fn id(&mut self, batch: &Batch, event: EventId, tier: Tier) -> u32 {
-        let value = match &self.text {
-            Text::Level => return tier as u32,
-            Text::Constant(_) => {
-                if self.last == UNKNOWN {
-                    let Text::Constant(text) = &self.text else { return UNKNOWN };
-                    let text = text.clone();
-                    self.last = self.intern(&text);
-                }
-                return self.last;
+    /// The numbers of events' values, one after the other. `tiers` are those of the events, if
+    /// anybody asks.
+    pub(super) fn fill(&mut self, batch: &Batch, events: &[EventId], tiers: &[Tier], ids: &mut Vec<u32>) {
+        ids.clear();
+        match &self.text {
+            Text::Level => ids.extend(tiers.iter().map(|&tier| tier as u32)),
+            Text::Constant(text) => {
+                let text = text.clone();
+                ids.resize(events.len(), self.intern(&text));
             }
+            _ => ids.extend(events.iter().map(|&event| self.id(batch, event))),
+        }
+    }
+
+    /// The number of an event's value.
+    #[inline]
+    fn id(&mut self, batch: &Batch, event: EventId) -> u32 {
+        let value = match &self.text {
             Text::Key(key) => find(batch, event, *key, &mut self.at),
             Text::Service => match find(batch, event, service_key(), &mut self.at) {
                 Some(Value::Object(list)) => {
@@ -133,15 +192,10 @@ impl Source {
                 template.render_present(batch, event, &mut self.scratch);
                 return self.number_of_scratch();
             }
+            Text::Level | Text::Constant(_) => None,
         };
         match value {
-            Some(Value::Str(span)) => {
-                let bytes = batch.bytes(span);
-                if self.last != UNKNOWN && *self.values[self.last as usize].as_bytes() == *bytes {
-                    return self.last;
-                }
-                self.number(bytes)
-            }
+            Some(Value::Str(span)) => self.number(batch.bytes(span)),
             None | Some(Value::Null) => self.number(b""),
             Some(value) => {
                 self.scratch.clear();
@@ -160,11 +214,23 @@ impl Source {
 
     #[inline]
     fn number(&mut self, bytes: &[u8]) -> u32 {
+        let Some(print) = Print::of(bytes) else { return self.find(bytes) };
+        let place = print.place();
+        if self.near[place].0 == print {
+            return self.near[place].1;
+        }
+        let id = self.find(bytes);
+        if id != UNKNOWN {
+            self.near[place] = (print, id);
+        }
+        id
+    }
+
+    /// The number of a value that was not seen lately.
+    #[inline(never)]
+    fn find(&mut self, bytes: &[u8]) -> u32 {
         match self.ids.get(bytes) {
-            Some(&id) => {
-                self.last = id;
-                id
-            }
+            Some(&id) => id,
             None => self.add(bytes),
         }
     }
@@ -233,25 +299,59 @@ pub enum Number {
     Field(FieldRef),
 }
 
-impl Number {
-    /// The number of an event; `None` where it has none. `at` is where the field stood last.
-    #[inline]
-    pub(super) fn read(&self, batch: &Batch, event: EventId, tier: Tier, at: &mut usize) -> Option<f64> {
-        let value = match self {
-            Number::One => return Some(1.0),
-            Number::Error => return Some(f64::from(tier == Tier::Error)),
-            Number::Field(field) if field.steps().len() == 1 => find(batch, event, field.first(), at)?,
-            Number::Field(field) => batch.get(event, field)?,
-        };
-        match value {
-            Value::Str(span) => batch.text(span).trim().parse().ok(),
-            Value::Bool(truth) => Some(f64::from(truth)),
-            Value::Time(at) => Some(seconds(at)),
-            value => value.as_number(),
-        }
+/// The number that an event's field holds; `None` where there is none. `at` is where the field stood
+/// last.
+#[inline]
+pub(super) fn read(batch: &Batch, event: EventId, field: &FieldRef, at: &mut usize) -> Option<f64> {
+    let value = match field.steps() {
+        [_] => find(batch, event, field.first(), at)?,
+        _ => batch.get(event, field)?,
+    };
+    match value {
+        Value::Str(span) => batch.text(span).trim().parse().ok(),
+        Value::Bool(truth) => Some(f64::from(truth)),
+        Value::Time(at) => Some(seconds(at)),
+        value => value.as_number(),
     }
 }
 
 fn seconds(at: Timestamp) -> f64 {
     at.seconds() as f64 + f64::from(at.subsec_nanos()) / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_longer_than_a_print_has_none() {
+        assert!(Print::of(&[b'a'; 32]).is_some());
+        assert!(Print::of(&[b'a'; 33]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn prints_are_equal_where_texts_are(one in "[ab]{0,34}", two in "[ab]{0,34}", cut in 0..34_usize) {
+            // Random texts differ in many places; these in one.
+            let mut near = one.clone().into_bytes();
+            if let Some(byte) = near.get_mut(cut) {
+                *byte = b'c';
+            }
+            for other in [two.as_bytes(), &near, one.as_bytes()] {
+                if let (Some(a), Some(b)) = (Print::of(one.as_bytes()), Print::of(other)) {
+                    prop_assert_eq!(a == b, one.as_bytes() == other);
+                }
+            }
+        }
+
+        #[test]
+        fn numbers_are_of_values(values in prop::collection::vec("[a-d]{0,40}", 0..300)) {
+            let mut source = Source::new(Text::Key(service_key()), "%{service}");
+            for value in &values {
+                let id = source.number(value.as_bytes());
+                prop_assert_eq!(source.value(id), value);
+            }
+        }
+    }
 }
