@@ -6,7 +6,6 @@
 //! two labels and a histogram of classic and native buckets, as filters. Run: `cargo bench --bench
 //! derive`.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logboom::cli::generate::{DEFAULT_START_MS, Format, Generator};
 use logboom::daemon::{Configured, Daemon};
 use logboom::diagnostic::Sources;
@@ -14,7 +13,8 @@ use logboom::settings::Settings;
 use std::path::Path;
 use std::time::Duration;
 
-const BYTES: usize = 32 << 20;
+const ROUNDS: usize = 15;
+const BYTES: usize = 96 << 20;
 
 const OWN: &str = r#"
     derive { counter => "hits_total" labels => { service => "%{service}" action => "%{action}" } }
@@ -61,23 +61,35 @@ fn used() -> Duration {
     time(usage.ru_utime) + time(usage.ru_stime)
 }
 
-fn bench(criterion: &mut Criterion) {
+fn main() {
+    // As the binary runs.
+    logboom::memory::small_pages(true);
     let folder = tempfile::tempdir().expect("a folder for the sample");
     let mut generator = Generator::new(Format::Json, 1, DEFAULT_START_MS);
     let mut text = Vec::with_capacity(BYTES + 4096);
+    let mut events = 0;
     while text.len() < BYTES {
         generator.event(&mut text);
+        events += 1;
     }
     std::fs::write(folder.path().join("app.log"), &text).expect("room for the sample");
-    let mut group = criterion.benchmark_group("pipeline");
-    group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(20);
-    for (name, defaults, filters) in [("nothing derived", false, ""), ("built-in", true, ""), ("own", false, OWN)] {
-        group.bench_function(name, |bencher| {
-            bencher.iter_custom(|rounds| (0..rounds).map(|_| run(folder.path(), defaults, filters)).sum());
-        });
+    let sides = [("nothing derived", false, ""), ("built-in", true, ""), ("own", false, OWN)];
+    let mut times = sides.map(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        for ((_, defaults, filters), times) in sides.iter().zip(&mut times) {
+            times.push(run(folder.path(), *defaults, filters));
+        }
     }
-    group.finish();
+    let medians = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    for ((name, ..), time) in sides.iter().zip(medians) {
+        let (nanos, more) = (time.as_nanos() / events, time.as_secs_f64() / medians[0].as_secs_f64() - 1.0);
+        println!("{name:16} {:5.0} MB/s, {nanos} ns an event, {:+.1} %", megabytes(&text, time), more * 100.0);
+    }
 }
 
-criterion_group!(benches, bench);
-criterion_main!(benches);
+fn megabytes(text: &[u8], time: Duration) -> f64 {
+    text.len() as f64 / 1e6 / time.as_secs_f64()
+}

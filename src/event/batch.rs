@@ -40,6 +40,9 @@ struct Event {
     root: List,
     /// Room of the root list in the entries arena; at least `root.len`.
     capacity: u32,
+    /// The union of the [`FieldId::bit`]s of the top-level fields that it has, or had: a name whose
+    /// bit is missing needs no search.
+    names: u64,
     cancelled: bool,
     /// The event of which this one was made, in the first generation; else itself.
     ancestor: EventId,
@@ -260,9 +263,9 @@ impl Batch {
     pub fn clone_event(&mut self, event: EventId) -> EventId {
         let id = self.new_event_from(event);
         let root = self.copy_list(self.events[event as usize].root);
-        let raw = self.events[event as usize].raw;
+        let Event { names, raw, .. } = self.events[event as usize];
         let made = &mut self.events[id as usize];
-        (made.root, made.capacity, made.raw) = (root, root.len, raw);
+        (made.root, made.capacity, made.names, made.raw) = (root, root.len, names, raw);
         id
     }
 
@@ -297,7 +300,8 @@ impl Batch {
     pub(super) fn adopt_event(&mut self, root: List, room: u32, raw: Option<Raw>) -> EventId {
         debug_assert!(root.range().end + room as usize <= self.entries.len());
         let id = self.events.len() as EventId;
-        self.events.push(Event { root, capacity: root.len + room, cancelled: false, ancestor: id, raw });
+        let names = self.entries[root.range()].iter().fold(0, |bits, entry| bits | entry.key.bit());
+        self.events.push(Event { root, capacity: root.len + room, names, cancelled: false, ancestor: id, raw });
         id
     }
 

@@ -91,6 +91,12 @@ impl FieldId {
         (FieldId::LEVEL.0..=FieldId::LVL.0).contains(&self.0)
     }
 
+    /// The [`FieldId::bit`]s of all fields below which a level may stand.
+    #[inline]
+    pub(crate) fn level_bits() -> u64 {
+        (FieldId::LEVEL.0..=FieldId::LVL.0).fold(FieldId::LOG.bit(), |bits, id| bits | FieldId(id).bit())
+    }
+
     /// The id of a name that was interned before.
     pub fn lookup(name: &str) -> Option<FieldId> {
         NAMES.ids.read().get(name).map(|&id| FieldId(id))
@@ -105,6 +111,7 @@ impl FieldId {
     }
 
     /// One of 64 bits, for small sets of ids that may err on the side of "is in it".
+    #[inline]
     pub(crate) fn bit(self) -> u64 {
         1 << (self.0 & 63)
     }

@@ -416,7 +416,7 @@ impl Grok {
     fn set(&self, plan: &Plan, pattern: &Pattern, text: Span, batch: &mut Batch, event: EventId) {
         // Most captures are text for fields that the event has not: those are written in a row,
         // without looking for each.
-        let mut taken = batch.bits(event);
+        let mut taken = batch.names(event);
         batch.reserve(event, pattern.tops);
         let mut targets = pattern.targets.iter();
         loop {
@@ -441,7 +441,7 @@ impl Grok {
                     }
                 }
             }
-            batch.add_spare(event, added);
+            batch.add_spare(event, added, taken);
             let Some((target, span)) = other else { return };
             target.set(batch, event, text, span);
         }

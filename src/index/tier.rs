@@ -50,6 +50,9 @@ impl Tier {
 
     /// The tier of an event: from the first of its level fields whose value names a level.
     pub fn of_event(batch: &Batch, event: EventId) -> Tier {
+        if batch.names(event) & FieldId::level_bits() == 0 {
+            return Tier::Info;
+        }
         for entry in batch.fields(event) {
             let tier = match entry.value {
                 Value::Str(text) if entry.key.is_level() => Tier::of_level(batch.text(text)),

@@ -78,8 +78,8 @@ impl Defaults {
     pub(super) fn apply(&mut self, batch: &mut Batch, events: &[EventId], origin: u32) {
         let row = &self.rows[(origin as usize).min(self.rows.len() - 1)];
         for &event in events {
-            if batch.bits(event) & row.bits == 0 {
-                batch.extend(event, &row.fields);
+            if batch.names(event) & row.bits == 0 {
+                batch.extend(event, &row.fields, row.bits);
             } else {
                 row.fields.iter().for_each(|entry| merge(batch, event, entry.key, entry.value));
             }

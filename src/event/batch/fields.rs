@@ -21,21 +21,26 @@ impl Batch {
     /// The value of a top-level field.
     #[inline]
     pub fn get_key(&self, event: EventId, key: FieldId) -> Option<Value> {
+        if self.names(event) & key.bit() == 0 {
+            return None;
+        }
         self.fields(event).iter().find(|e| e.key == key).map(|e| e.value)
     }
 
-    /// Adds top-level fields, of which the event must have none.
+    /// Adds top-level fields, of which the event must have none; `names` is the union of their
+    /// [`FieldId::bit`]s.
     #[inline]
-    pub(crate) fn extend(&mut self, event: EventId, fields: &[Entry]) {
+    pub(crate) fn extend(&mut self, event: EventId, fields: &[Entry], names: u64) {
         self.reserve(event, fields.len());
         self.spare(event)[..fields.len()].copy_from_slice(fields);
-        self.add_spare(event, fields.len());
+        self.add_spare(event, fields.len(), names);
     }
 
-    /// The union of the [`FieldId::bit`]s of the top-level fields.
+    /// The union of the [`FieldId::bit`]s of the top-level fields: where a bit is missing the event
+    /// has no field of those names, where it is set it may have one.
     #[inline]
-    pub(crate) fn bits(&self, event: EventId) -> u64 {
-        self.fields(event).iter().fold(0, |bits, entry| bits | entry.key.bit())
+    pub(crate) fn names(&self, event: EventId) -> u64 {
+        self.events[event as usize].names
     }
 
     /// Sets the value that a reference names; makes the hashes on the way. A value on the way
@@ -79,19 +84,22 @@ impl Batch {
     }
 
     /// Makes the first `count` entries of the room top-level fields; the event had none of them.
+    /// `names` has their [`FieldId::bit`]s.
     #[inline(always)]
-    pub(crate) fn add_spare(&mut self, event: EventId, count: usize) {
+    pub(crate) fn add_spare(&mut self, event: EventId, count: usize, names: u64) {
         let event = &mut self.events[event as usize];
         debug_assert!(event.root.len + count as u32 <= event.capacity, "BUG: more fields than there is room");
         event.root.len += count as u32;
+        event.names |= names;
     }
 
     /// Sets a top-level field.
     #[inline]
     pub fn set_key(&mut self, event: EventId, key: FieldId, value: Value) {
         let at = &self.events[event as usize];
-        let entries = &mut self.entries[at.root.range()];
-        if let Some(entry) = entries.iter_mut().find(|e| e.key == key) {
+        if at.names & key.bit() != 0
+            && let Some(entry) = self.entries[at.root.range()].iter_mut().find(|e| e.key == key)
+        {
             *entry = Entry::new(key, value);
             return;
         }
@@ -104,9 +112,10 @@ impl Batch {
         if root.len == capacity {
             self.grow_root(event, (capacity * 2).max(FIELDS).max(self.room));
         }
-        let root = &mut self.events[event as usize].root;
-        self.entries[(root.start + root.len) as usize] = entry;
-        root.len += 1;
+        let event = &mut self.events[event as usize];
+        self.entries[(event.root.start + event.root.len) as usize] = entry;
+        event.root.len += 1;
+        event.names |= entry.key.bit();
     }
 
     #[inline(never)]
@@ -175,7 +184,10 @@ impl Batch {
 
     /// Removes a top-level field and returns its value. The others keep their order.
     pub fn remove_key(&mut self, event: EventId, key: FieldId) -> Option<Value> {
-        let root = &mut self.events[event as usize].root;
+        let Event { root, names, .. } = &mut self.events[event as usize];
+        if *names & key.bit() == 0 {
+            return None;
+        }
         let entries = &mut self.entries[root.range()];
         let at = entries.iter().position(|e| e.key == key)?;
         let value = entries[at].value;

@@ -277,6 +277,9 @@ fn name_key() -> FieldId {
 /// of their fields.
 #[inline]
 fn find(batch: &Batch, event: EventId, key: FieldId, at: &mut usize) -> Option<Value> {
+    if batch.names(event) & key.bit() == 0 {
+        return None;
+    }
     let fields = batch.fields(event);
     if let Some(entry) = fields.get(*at)
         && entry.key == key
