@@ -40,6 +40,7 @@ pub mod api;
 pub mod search;
 
 // Under everything
+pub mod durable;
 pub mod endpoint;
 pub mod lock;
 pub mod memory;

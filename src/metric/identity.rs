@@ -1,7 +1,7 @@
 //! Who this node is: an id that stays over restarts, in `path.data/uuid` as Logstash keeps it,
 //! and one that lasts as long as the process.
 
-use std::io::Write;
+use crate::durable;
 use std::path::Path;
 
 /// The name of this machine.
@@ -28,11 +28,8 @@ pub fn node_id(data: &Path) -> std::io::Result<String> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let (id, new) = (new_id(), data.join("uuid.new"));
-    let mut file = std::fs::File::create(&new)?;
-    file.write_all(id.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, &path)?;
+    let id = new_id();
+    durable::replace(&path, id.as_bytes())?;
     Ok(id)
 }
 

@@ -7,15 +7,15 @@
 //!   {"PIPELINE/INPUT/SOURCE":"VALUE",…}
 //! ```
 //!
-//! Crash argument: a write goes to a temporary file, which is synced and renamed over the old one,
-//! and the folder is synced before `write` returns. So the file is always one whole version, and
+//! Crash argument: the file is replaced whole ([`crate::durable`]), so it is always one version, and
 //! positions that were said to be written stay. A file that is broken nonetheless (a bad disk) is
 //! an error and left alone: to go on without positions would read everything twice, or skip it.
 
 use super::ack::Position;
+use crate::durable;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const HEADER: &str = "logboom checkpoint 1 ";
@@ -92,13 +92,9 @@ impl Checkpoints {
 
     fn replace(&self) -> io::Result<()> {
         let body = serde_json::to_vec(&self.positions)?;
-        let new = self.path.with_extension("new");
-        let mut file = File::create(&new)?;
-        writeln!(file, "{HEADER}{:08x}", crc32fast::hash(&body))?;
-        file.write_all(&body)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        File::open(self.path.parent().expect("BUG: a checkpoint without folder"))?.sync_all()
+        let mut text = format!("{HEADER}{:08x}\n", crc32fast::hash(&body)).into_bytes();
+        text.extend_from_slice(&body);
+        durable::replace(&self.path, &text)
     }
 }
 

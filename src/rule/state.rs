@@ -1,16 +1,17 @@
 //! The state of alerts on disk, so that a restart or crash neither loses one nor fires it anew.
 //!
-//! One JSON document, `alerts/state.json` below `path.data`, replaced as a whole: written to a
-//! second file, synced, renamed. It is written before alerts that began or ended are handed to the
-//! senders; so after a crash at any point, what receivers were told is known. A document that can't
+//! One JSON document, `alerts/state.json` below `path.data`, replaced whole ([`crate::durable`]). It is
+//! written before alerts that began or ended are shown or handed to the senders; so after a crash at
+//! any point, what anybody was told is known. A document that can't
 //! be read is set aside, and alerts begin anew.
 
 use super::alert::{Alert, State};
+use crate::durable;
 use crate::series::{Labels, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of the document.
@@ -132,15 +133,7 @@ impl StateFile {
     /// Replaces what is kept.
     pub fn write(&self, alerts: Vec<Kept>, now: i64) -> io::Result<()> {
         let text = serde_json::to_vec(&Document { version: VERSION, written_at: now, alerts })?;
-        let next = self.path.with_extension("json.next");
-        let mut file = File::create(&next)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&next, &self.path)?;
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        durable::replace(&self.path, &text)
     }
 }
 

@@ -11,14 +11,13 @@
 //!
 //! Names know no case, as in Logstash. A file is replaced whole, by renaming.
 
+use crate::durable;
 use argon2::Argon2;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the file in `path.settings`.
@@ -167,16 +166,7 @@ impl Keystore {
             secrets: BASE64.encode(secrets),
         };
         let text = serde_json::to_string(&sealed).map_err(|e| failed(e.into()))?;
-        let new = self.path.with_extension("keystore.new");
-        let write = || {
-            // What a crash left behind may have another mode.
-            let _none = std::fs::remove_file(&new);
-            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-            writeln!(file, "{text}")?;
-            file.sync_all()?;
-            std::fs::rename(&new, &self.path)
-        };
-        write().map_err(failed)
+        durable::replace_private(&self.path, format!("{text}\n").as_bytes()).map_err(failed)
     }
 }
 
