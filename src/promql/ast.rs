@@ -214,6 +214,33 @@ pub enum Operator {
 }
 
 impl Operator {
+    /// Every operator.
+    pub const ALL: [Operator; 18] = [
+        Operator::Add,
+        Operator::Sub,
+        Operator::Mul,
+        Operator::Div,
+        Operator::Mod,
+        Operator::Pow,
+        Operator::Atan2,
+        Operator::Equal,
+        Operator::NotEqual,
+        Operator::Greater,
+        Operator::Less,
+        Operator::GreaterOrEqual,
+        Operator::LessOrEqual,
+        Operator::TrimUpper,
+        Operator::TrimLower,
+        Operator::And,
+        Operator::Or,
+        Operator::Unless,
+    ];
+
+    /// The operator that is written so, in letters of either case.
+    pub fn of_sign(sign: &str) -> Option<Operator> {
+        Operator::ALL.into_iter().find(|operator| operator.sign().eq_ignore_ascii_case(sign))
+    }
+
     /// As written.
     pub fn sign(self) -> &'static str {
         match self {

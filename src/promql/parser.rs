@@ -140,33 +140,12 @@ impl Parser<'_> {
     }
 
     fn operator(&self) -> Option<Operator> {
-        use Operator::*;
-        const ALL: [Operator; 18] = [
-            Add,
-            Sub,
-            Mul,
-            Div,
-            Mod,
-            Pow,
-            Atan2,
-            Equal,
-            NotEqual,
-            Greater,
-            Less,
-            GreaterOrEqual,
-            LessOrEqual,
-            TrimUpper,
-            TrimLower,
-            And,
-            Or,
-            Unless,
-        ];
         let sign = match self.peek() {
             Token::Sign(sign) => *sign,
             Token::Word(word) => word,
             _ => return None,
         };
-        ALL.into_iter().find(|operator| operator.sign().eq_ignore_ascii_case(sign))
+        Operator::of_sign(sign)
     }
 
     fn matching(&mut self) -> Parsed<Matching> {
