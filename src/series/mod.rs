@@ -5,6 +5,7 @@
 //! No clock and no tokio here; I/O in the log of [`window`] alone.
 
 mod bounds;
+pub(crate) mod bytes;
 mod histogram;
 mod labels;
 mod matcher;

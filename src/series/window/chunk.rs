@@ -2,7 +2,7 @@
 //!
 //! Times come at regular intervals: the change of the distance is mostly 0 and costs one bit.
 //! Counters mostly change by a small whole number, or not at all: one byte a sample; any other
-//! number costs one byte and those that differ ([`super::bytes::put_number`]). A native histogram
+//! number costs one byte and those that differ ([`put_number`]). A native histogram
 //! costs a bit for each bucket and a number for each that changed, as long as its buckets are the
 //! same ones.
 //!
@@ -14,7 +14,7 @@
 //! anew:      hint schema threshold (index…) (index…) (custom…)
 //! ```
 
-use super::bytes::{Reader, number, put, put_number, put_signed};
+use crate::series::bytes::{Reader, number, put, put_number, put_signed};
 use crate::series::{NativeHistogram, ResetHint, Sample, Value, stale_nan};
 use std::sync::Arc;
 
@@ -169,8 +169,8 @@ impl Last {
             histogram = (*before).clone();
         }
         histogram.sum = number;
-        histogram.count = super::bytes::number(reader, histogram.count)?.1;
-        histogram.zero_count = super::bytes::number(reader, histogram.zero_count)?.1;
+        histogram.count = crate::series::bytes::number(reader, histogram.count)?.1;
+        histogram.zero_count = crate::series::bytes::number(reader, histogram.zero_count)?.1;
         read_counts(reader, &mut histogram.positive)?;
         read_counts(reader, &mut histogram.negative)?;
         let histogram = Arc::new(histogram);

@@ -18,8 +18,8 @@
 //! and last values begin anew, so that old files are deleted one by one as they leave the window.
 
 use super::Written;
-use super::bytes::{Reader, put, put_number, put_signed, put_text};
 use super::chunk::{put_histogram, read_histogram};
+use crate::series::bytes::{Reader, put, put_number, put_signed, put_text};
 use crate::series::{Labels, Value};
 use rustc_hash::FxHashMap;
 use std::fs::{self, File};
@@ -270,7 +270,7 @@ impl Dictionary {
                 match what & !BORN {
                     FLOAT => {
                         let before = last.as_ref().and_then(Value::float).unwrap_or(0.0);
-                        *last = Some(super::bytes::number(&mut reader, before)?.1.into());
+                        *last = Some(crate::series::bytes::number(&mut reader, before)?.1.into());
                     }
                     HISTOGRAM => *last = Some(read_histogram(&mut reader)?.into()),
                     _ => silent = true,

@@ -16,7 +16,6 @@
 //! and counted. Time must rise: samples that are not newer than their series are left out and
 //! counted (a clock that was set back: nothing is written until it has caught up).
 
-mod bytes;
 mod chunk;
 mod log;
 mod postings;

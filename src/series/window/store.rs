@@ -2,10 +2,10 @@
 
 use super::{Settings, Stats, Window, Written};
 use crate::series::{Labels, Matcher, Queryable, Sample, SelectError, Series};
-use parking_lot::RwLock;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 
 /// How the store is to be.
 #[derive(Clone, Debug)]
@@ -29,14 +29,42 @@ impl Default for StoreSettings {
 pub struct Store {
     short: Window,
     long: Window,
-    /// Metrics whose samples stay long.
-    kept: RwLock<Arc<HashSet<String>>>,
+    /// Metrics whose samples stay long, by how often one of them is kept.
+    kept: Mutex<BTreeMap<i64, Kept>>,
     /// Who else gets what rules record.
     listeners: RwLock<Vec<Listener>>,
 }
 
 /// Gets what rules record, on the thread that does. It must not wait.
 pub type Listener = Box<dyn Fn(&[(Labels, Sample)]) + Send + Sync>;
+
+/// Metrics of which a sample is kept long at every so many milliseconds.
+#[derive(Default)]
+struct Kept {
+    metrics: FxHashSet<String>,
+    /// Which interval since 1970 had the last sample.
+    last: Option<i64>,
+    /// Counters that began since then.
+    born: FxHashSet<Labels>,
+}
+
+impl Kept {
+    /// What is to be kept of a write within an interval; `None` where that interval has its sample.
+    fn take(&mut self, interval: i64, samples: &[Written]) -> Option<Vec<Written>> {
+        let own = samples.iter().filter(|sample| self.metrics.contains(sample.labels.metric_name()));
+        if self.last == Some(interval) {
+            self.born.extend(own.filter(|sample| sample.born).map(|sample| sample.labels.clone()));
+            return None;
+        }
+        self.last = Some(interval);
+        let mut taken: Vec<Written> = own.cloned().collect();
+        if !self.born.is_empty() {
+            taken.iter_mut().for_each(|sample| sample.born |= self.born.contains(&sample.labels));
+            self.born.clear();
+        }
+        Some(taken)
+    }
+}
 
 impl Store {
     /// Opens both windows below a folder; without one they are kept in memory alone.
@@ -48,24 +76,31 @@ impl Store {
         Ok(Store {
             short: open("window", settings.retention_ms)?,
             long: open("recorded", settings.long_retention_ms)?,
-            kept: RwLock::default(),
+            kept: Mutex::default(),
             listeners: RwLock::default(),
         })
     }
 
-    /// Says which metrics stay as long as the results of recording rules (what SLOs count).
-    pub fn keep_long(&self, metrics: impl IntoIterator<Item = String>) {
-        *self.kept.write() = Arc::new(metrics.into_iter().collect());
+    /// Says which metrics stay as long as the results of recording rules (what SLOs count), each with
+    /// the time between two of its samples there, in milliseconds.
+    pub fn keep_long(&self, metrics: impl IntoIterator<Item = (String, i64)>) {
+        let mut kept = self.kept.lock();
+        let mut before = std::mem::take(&mut *kept);
+        for (metric, interval_ms) in metrics {
+            let interval_ms = interval_ms.max(1);
+            let new = || Kept { metrics: FxHashSet::default(), ..before.remove(&interval_ms).unwrap_or_default() };
+            kept.entry(interval_ms).or_insert_with(new).metrics.insert(metric);
+        }
     }
 
     /// Writes all series of a source, see [`Window::write`].
     pub fn write(&self, source: &str, at_ms: i64, interval_ms: i64, samples: &[Written]) {
         self.short.write(source, at_ms, interval_ms, samples);
-        let kept = self.kept.read().clone();
-        if !kept.is_empty() {
-            let long: Vec<Written> =
-                samples.iter().filter(|s| kept.contains(s.labels.metric_name())).cloned().collect();
-            self.long.write(source, at_ms, interval_ms, &long);
+        for (&every_ms, kept) in self.kept.lock().iter_mut() {
+            if let Some(long) = kept.take(at_ms.div_euclid(every_ms), samples) {
+                // Each of them is a source of its own: all of its series come at once.
+                self.long.write(&format!("{source}/{every_ms}"), at_ms, interval_ms.max(every_ms), &long);
+            }
         }
     }
 

@@ -170,7 +170,7 @@ fn matchers_choose() {
 #[test]
 fn what_is_kept_long_is_one_series_with_what_is_not() {
     let store = Store::open(None, &StoreSettings { retention_ms: 60_000, ..StoreSettings::default() }).unwrap();
-    store.keep_long(["c".to_owned()]);
+    store.keep_long([("c".to_owned(), 1_000)]);
     for n in 0..600 {
         store.write(
             "s",
@@ -184,6 +184,29 @@ fn what_is_kept_long_is_one_series_with_what_is_not() {
     assert_eq!((count("c"), count("r")), (600, 600));
     assert!(count("g") < 320, "{}", count("g"));
     assert_eq!(store.labels(&[], 0, i64::MAX).len(), 3);
+}
+
+#[test]
+fn what_is_kept_long_is_thinned_to_its_interval() {
+    let store = Store::open(None, &StoreSettings { retention_ms: 2_000, ..StoreSettings::default() }).unwrap();
+    store.keep_long([("c".to_owned(), 10_000), ("d".to_owned(), 1_000)]);
+    for n in 1..100_i64 {
+        let mut all = vec![Written::new(labels("d", "x"), n as f64)];
+        // Born between two samples that are kept.
+        if n >= 33 {
+            all.push(Written { born: n == 33, ..Written::new(labels("c", "x"), n as f64) });
+        }
+        store.write("s", n * 1_000, 1_000, &all);
+        if n == 50 {
+            // A reload goes on where it was.
+            store.keep_long([("c".to_owned(), 10_000), ("d".to_owned(), 1_000)]);
+        }
+    }
+    let kept = shown(store.long(), "c").remove("c{job=\"x\"}").unwrap();
+    let kept: Vec<_> = kept.iter().map(|(at, value)| (*at, value.as_str())).collect();
+    let want = [30, 40, 50, 60, 70, 80, 90].map(|n| (n * 1_000, if n == 30 { "0".to_owned() } else { n.to_string() }));
+    assert_eq!(kept, want.iter().map(|(at, value)| (*at, value.as_str())).collect::<Vec<_>>());
+    assert_eq!(shown(store.long(), "d")["d{job=\"x\"}"].len(), 99);
 }
 
 /// The figure that the head of the module states.

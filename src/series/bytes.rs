@@ -1,7 +1,8 @@
-//! Small numbers in few bytes: what chunks and the log are written with.
+//! Small numbers in few bytes: what chunks, the log of the window and the books of derived metrics are
+//! written with.
 
 /// Appends a number, seven bits a byte, the lowest first.
-pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -10,37 +11,37 @@ pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends a number that may be negative.
-pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
+pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put(out, zigzag(number));
 }
 
 /// Small numbers of either sign become small ones without.
-pub(super) fn zigzag(number: i64) -> u64 {
+pub(crate) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
 
 /// What [`zigzag`] undid.
-pub(super) fn unzigzag(number: u64) -> i64 {
+pub(crate) fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 /// Appends a text behind its length.
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     put(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
 
 /// Reads what was put. Every method gives `None` where the bytes end too early.
-pub(super) struct Reader<'a>(pub &'a [u8]);
+pub(crate) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
     }
 
-    pub(super) fn get(&mut self) -> Option<u64> {
+    pub(crate) fn get(&mut self) -> Option<u64> {
         let (mut number, mut shift) = (0_u64, 0);
         loop {
             let byte = self.byte()?;
@@ -52,22 +53,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn signed(&mut self) -> Option<i64> {
+    pub(crate) fn signed(&mut self) -> Option<i64> {
         self.get().map(unzigzag)
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    pub(super) fn float(&mut self) -> Option<f64> {
+    pub(crate) fn float(&mut self) -> Option<f64> {
         let bytes = self.take(8)?;
         Some(f64::from_le_bytes(bytes.try_into().ok()?))
     }
 
-    pub(super) fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.get()?).ok()?;
         std::str::from_utf8(self.take(length)?).ok()
     }
@@ -82,7 +83,7 @@ impl<'a> Reader<'a> {
 ///   form 2: the same sign and top bytes:          7: in the bytes behind
 ///           `small` leading bytes are equal, the others follow
 /// ```
-pub(super) fn put_number(out: &mut Vec<u8>, low: u8, last: f64, value: f64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, low: u8, last: f64, value: f64) {
     debug_assert!(low < 8);
     if last.to_bits() == value.to_bits() {
         return out.push(low);
@@ -116,7 +117,7 @@ fn whole_difference(last: f64, value: f64) -> Option<i64> {
 }
 
 /// Reads what [`put_number`] wrote: `low` and the number.
-pub(super) fn number(reader: &mut Reader, last: f64) -> Option<(u8, f64)> {
+pub(crate) fn number(reader: &mut Reader, last: f64) -> Option<(u8, f64)> {
     let head = reader.byte()?;
     let (low, form, small) = (head & 7, head >> 3 & 3, head >> 5);
     let value = match form {
