@@ -133,7 +133,11 @@ impl Filter for Derive {
 /// wrong with it.
 pub fn metric(options: &Options, context: &Context) -> Built<Arc<Metric>> {
     let mut wrong = Vec::new();
-    let definition = definition(options, &mut wrong);
+    let place = match context.pipeline.as_str() {
+        "" => "the built-in metrics".to_owned(),
+        pipeline => format!("filter `{}` of pipeline `{pipeline}`", context.id),
+    };
+    let definition = definition(options, place, &mut wrong);
     match definition {
         Some(definition) if wrong.is_empty() => {
             let option = definition.kind.name();
@@ -146,7 +150,7 @@ pub fn metric(options: &Options, context: &Context) -> Built<Arc<Metric>> {
     }
 }
 
-fn definition(options: &Options, wrong: &mut Vec<Diagnostic>) -> Option<Definition> {
+fn definition(options: &Options, place: String, wrong: &mut Vec<Diagnostic>) -> Option<Definition> {
     let kinds = [Kind::Counter, Kind::Gauge, Kind::Histogram].map(|kind| (kind, options.str(kind.name())));
     let given: Vec<(Kind, &str)> = kinds.iter().filter_map(|(kind, name)| name.map(|name| (*kind, name))).collect();
     let [(kind, name)] = given[..] else {
@@ -197,6 +201,7 @@ fn definition(options: &Options, wrong: &mut Vec<Diagnostic>) -> Option<Definiti
     };
     Some(Definition {
         name: name.to_owned(),
+        place,
         help: options.str("help").map_or_else(|| format!("Derived from events: {name}."), str::to_owned),
         kind,
         labels,

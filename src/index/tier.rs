@@ -48,6 +48,11 @@ impl Tier {
         LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(level)).map(|&(_, tier)| tier)
     }
 
+    /// The words that logging libraries have for levels, in lower case, each with its tier.
+    pub fn words() -> impl Iterator<Item = (&'static str, Tier)> {
+        LEVELS.iter().copied()
+    }
+
     /// The tier of an event: from the first of its level fields whose value names a level.
     pub fn of_event(batch: &Batch, event: EventId) -> Tier {
         if batch.names(event) & FieldId::level_bits() == 0 {

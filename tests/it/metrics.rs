@@ -224,10 +224,44 @@ fn every_mistake_of_a_block_is_told() {
         "the bounds of `buckets` must rise",
         "`x` is no upper bound",
         "`over` is for a gauge only",
-        "`same_total` is a counter elsewhere, here a gauge",
+        "`same_total` is a counter in filter `",
+        "` of pipeline `main`, which was the first to define it (it stays so until a restart); here it is a gauge",
     ] {
         assert!(error.contains(part), "{part} is missing in\n{error}");
     }
+}
+
+/// What a metric is, it stays until a restart: another kind is refused, with both places.
+#[test]
+fn a_metric_keeps_its_kind_through_reloads() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = folder.path().join("a.conf");
+    let write = |kind: &str| {
+        let text = format!(
+            "input {{ generator {{ lines => ['{{\"n\":1}}'] count => 5 codec => json }} stdin {{ }} }}
+             filter {{ derive {{ id => \"first\" {kind} => \"own_total\" field => \"n\" }} }} output {{ null {{ }} }}"
+        );
+        std::fs::write(&conf, text).unwrap();
+    };
+    write("counter");
+    let api = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut program = logboom();
+    program.arg(data_in(folder.path())).arg("-f").arg(&conf).arg(format!("--api.http.port={}", api.port()));
+    program.args(["--series.interval=1s", "--pipeline.ecs_compatibility=disabled"]);
+    let program = Running::start(program.stdin(Stdio::piped()).stderr(Stdio::null()));
+    assert_eq!(wait_for(|| total(api, "own_total").filter(|n| *n == 5.0)), Some(5.0));
+    write("gauge");
+    program.signal(libc::SIGHUP);
+    let refused = wait_for(|| {
+        let (_, body) = get(api, "/_node/stats/pipelines").ok()?;
+        let body: Value = serde_json::from_str(&body).ok()?;
+        Some(body["pipelines"]["main"]["reloads"]["last_error"]["message"].as_str()?.to_owned())
+    });
+    let refused = refused.expect("the change is refused");
+    for part in ["a.conf:2:", "`own_total` is a counter in filter `first` of pipeline `main`", "here it is a gauge"] {
+        assert!(refused.contains(part), "{part} is missing in {refused}");
+    }
+    assert_eq!(total(api, "own_total"), Some(5.0), "the running configuration goes on");
 }
 
 #[test]

@@ -22,12 +22,14 @@
 mod books;
 mod deriver;
 pub mod exponential;
+mod origin;
 mod series;
 mod shown;
 mod source;
 
 pub use books::Book;
 pub use deriver::{Deriver, OTHER};
+pub use origin::{Origin, Part};
 pub use series::{Cumulative, Delta, Exemplar, Histogram, Series, State};
 pub use source::{ERROR, LEVEL, Number, SERVICE, Text};
 
@@ -67,6 +69,10 @@ pub struct Family {
     pub native: bool,
     /// A gauge that is the mean over this time.
     pub over_ms: Option<i64>,
+    /// Who defined it first.
+    place: String,
+    /// Which fields it is made of.
+    origin: RwLock<Origin>,
     max_series: AtomicUsize,
     expire_ms: AtomicI64,
     /// Events that share the series `other`.
@@ -82,6 +88,8 @@ pub struct Family {
 pub struct Definition {
     /// Its name.
     pub name: String,
+    /// Where it stands, for those who contradict it: "filter `derive_1` of pipeline `main`".
+    pub place: String,
     /// One sentence.
     pub help: String,
     /// What its values mean.
@@ -144,8 +152,20 @@ const DIRECT: &str = "direct";
 impl Derived {
     /// Gives a histogram that has classic buckets one that ends at `bound` too, if it is registered
     /// from now on: an objective counts the values up to there.
-    pub fn ask_bound(&self, histogram: &str, bound: f64) {
-        self.asked.write().entry(histogram.to_owned()).or_default().push(bound);
+    /// False where it is registered already and has no such bound: it keeps those that it has.
+    pub fn ask_bound(&self, histogram: &str, bound: f64) -> bool {
+        match self.families.read().get(histogram) {
+            Some(family) => family.bounds.is_empty() || family.bounds.contains(&bound),
+            None => {
+                self.asked.write().entry(histogram.to_owned()).or_default().push(bound);
+                true
+            }
+        }
+    }
+
+    /// What a metric is made of; `None` where it is not derived from events.
+    pub fn origin(&self, metric: &str) -> Option<Origin> {
+        self.families.read().get(metric).map(|family| family.origin.read().clone())
     }
 
     /// The bounds of a definition with those that are asked for.
@@ -167,6 +187,7 @@ impl Derived {
         let family = match families.get(&definition.name) {
             Some(family) => {
                 family.agrees(&definition)?;
+                family.origin.write().add(&definition);
                 family.max_series.fetch_max(definition.max_series, Ordering::Relaxed);
                 family.expire_ms.fetch_max(definition.expire_ms.unwrap_or(i64::MAX), Ordering::Relaxed);
                 family.clone()
@@ -174,11 +195,10 @@ impl Derived {
             None => {
                 if let Some(other) = families.values().find(|family| family.clashes(&definition)) {
                     return Err(format!(
-                        "the series of {} `{}` and of {} `{}` would have one name",
-                        definition.kind.name(),
-                        definition.name,
+                        "its series and those of {} `{}` ({}) would have one name",
                         other.kind.name(),
-                        other.name
+                        other.name,
+                        other.place
                     ));
                 }
                 let family = Arc::new(Family::new(&definition));
@@ -399,8 +419,12 @@ fn collect_limits(families: &[Arc<Family>], out: &mut Vec<exposition::Family>) {
 
 impl Family {
     fn new(definition: &Definition) -> Family {
+        let mut origin = Origin::default();
+        origin.add(definition);
         Family {
             name: definition.name.clone(),
+            place: definition.place.clone(),
+            origin: RwLock::new(origin),
             help: definition.help.clone(),
             kind: definition.kind,
             bounds: definition.bounds.clone(),
@@ -414,17 +438,20 @@ impl Family {
         }
     }
 
-    /// Whether a definition of the same name is of the same kind.
+    /// Whether a definition of the same name is of the same kind. What a metric is, it stays while the
+    /// process runs: its series go on through reloads.
     fn agrees(&self, definition: &Definition) -> Result<(), String> {
-        let (name, kind) = (&self.name, self.kind.name());
+        let (name, place) = (&self.name, &self.place);
+        let first = format!("in {place}, which was the first to define it (it stays so until a restart)");
         if self.kind != definition.kind {
-            return Err(format!("`{name}` is a {kind} elsewhere, here a {}", definition.kind.name()));
+            let (kind, here) = (self.kind.name(), definition.kind.name());
+            return Err(format!("`{name}` is a {kind} {first}; here it is a {here}"));
         }
         if self.over_ms != definition.over_ms {
-            return Err(format!("`{name}` has another `over` elsewhere"));
+            return Err(format!("`{name}` has another `over` {first}"));
         }
         if self.bounds != definition.bounds || self.native != definition.native {
-            return Err(format!("`{name}` has other buckets elsewhere"));
+            return Err(format!("`{name}` has other buckets {first}"));
         }
         Ok(())
     }

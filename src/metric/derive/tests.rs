@@ -9,6 +9,7 @@ fn metric(home: &Derived, change: impl FnOnce(&mut Definition)) -> Arc<Metric> {
     let label = |name: &str, text: &str| (name.to_owned(), Text::parse(text), text.to_owned());
     let mut definition = Definition {
         name: "events_total".to_owned(),
+        place: "filter `a` of pipeline `p`".to_owned(),
         help: "Events.".to_owned(),
         kind: Kind::Counter,
         labels: vec![label("service", "%{[@service]}"), label("level", "%{[@level]}")],
@@ -201,6 +202,7 @@ fn one_name_is_one_family() {
     let refused = |change: fn(&mut Definition), want: &str| {
         let mut definition = Definition {
             name: "events_total".to_owned(),
+            place: "filter `a` of pipeline `p`".to_owned(),
             help: String::new(),
             kind: Kind::Counter,
             labels: Vec::new(),
@@ -217,16 +219,19 @@ fn one_name_is_one_family() {
         change(&mut definition);
         assert_eq!(home.register(definition).err().as_deref(), Some(want));
     };
-    refused(|d| d.kind = Kind::Gauge, "`events_total` is a counter elsewhere, here a gauge");
+    refused(
+        |d| d.kind = Kind::Gauge,
+        "`events_total` is a counter in filter `a` of pipeline `p`, which was the first to define it (it stays so until a restart); here it is a gauge",
+    );
     refused(
         |d| d.name = "duration_seconds_count".to_owned(),
-        "the series of counter `duration_seconds_count` and of histogram `duration_seconds` would have one name",
+        "its series and those of histogram `duration_seconds` (filter `a` of pipeline `p`) would have one name",
     );
     refused(
         |d| {
             d.name = "duration_seconds".to_owned();
             d.kind = Kind::Histogram;
         },
-        "`duration_seconds` has other buckets elsewhere",
+        "`duration_seconds` has other buckets in filter `a` of pipeline `p`, which was the first to define it (it stays so until a restart)",
     );
 }
