@@ -169,6 +169,7 @@ pub fn parse(arguments: Vec<String>, environment: Environment<'_>) -> Result<Com
             "path.config" => settings.set_list(&name, files.clone()),
             _ => settings.set(&name, &value),
         };
+        settings.hold(&name);
         mistakes.extend(result.err());
     }
     mistakes.extend(settings.mistakes_of_process());

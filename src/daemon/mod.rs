@@ -184,7 +184,7 @@ impl Daemon {
         let lock = lock(settings.data())?;
         let registry = Registry::new();
         for (histogram, bound) in rules.bounds() {
-            registry.derived().ask_bound(&histogram, bound);
+            let _none_is_registered_yet = registry.derived().ask_bound(&histogram, bound);
         }
         if settings.flag("derive.defaults") {
             derive_defaults(registry.derived());
@@ -222,12 +222,20 @@ impl Daemon {
         }
         daemon.serve_search(search)?;
         daemon.outlets = Some(wanted.start(settings, &daemon.registry, daemon.sampler.as_ref())?);
-        if let Some(sampler) = &daemon.sampler {
+        if let Some(sampler) = daemon.sampler.clone() {
             sampler.start()?;
-            daemon.rules = rules.start(settings, sampler, daemon.apis.api)?;
-            daemon.apis.answer_rules(daemon.rules.as_ref().map(rules::Rules::source));
+            daemon.start_rules(rules, sampler)?;
         }
         Ok(Some(daemon))
+    }
+
+    fn start_rules(&mut self, rules: rules::Prepared, sampler: Arc<Sampler>) -> anyhow::Result<()> {
+        let (registry, api, search) = (self.registry.clone(), self.apis.api, self.apis.search);
+        let place = rules::Place { sampler, registry, api, search };
+        let rules = rules::Rules::start(rules, &self.settings, place)?;
+        self.apis.answer_rules(rules.source());
+        self.rules = Some(rules);
+        Ok(())
     }
 
     /// Opens the index with the first pipeline that uses it, and a socket for its API.
@@ -389,6 +397,7 @@ impl Daemon {
     fn reload(&mut self, asked: bool) {
         if let Some(rules) = &mut self.rules {
             rules.reload(&self.settings);
+            self.apis.answer_rules(rules.source());
         }
         match self.try_reload(asked) {
             Ok(changed) => {

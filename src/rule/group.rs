@@ -45,11 +45,6 @@ pub struct RuleState {
 }
 
 impl RuleState {
-    /// The state of a rule: that of the alert that is furthest.
-    pub fn state(&self) -> State {
-        self.alerts.values().map(|alert| alert.state).max().unwrap_or(State::Inactive)
-    }
-
     /// The alerts that are pending or firing.
     pub fn active(&self) -> impl Iterator<Item = &Alert> {
         self.alerts.values().filter(|alert| alert.resolved_at.is_none())
@@ -92,9 +87,7 @@ impl Evaluator<'_> {
             let begin = (self.clock)();
             let result = match &rule.kind {
                 Kind::Recording => self.record(rule, group.limit, now - offset),
-                Kind::Alerting { hold, keep, annotations } => {
-                    self.raise(rule, annotations, (*hold, *keep), group.limit, state, now, offset)
-                }
+                Kind::Alerting { .. } => self.raise(rule, group.limit, state, (now, offset)),
             };
             state.duration = (self.clock)() - begin;
             state.evaluated_at = Some(now);
@@ -163,17 +156,14 @@ impl Evaluator<'_> {
         Ok(samples)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn raise(
         &self,
         rule: &Rule,
-        annotations: &[(String, super::template::Template)],
-        (hold, keep): (i64, i64),
         limit: usize,
         state: &mut RuleState,
-        now: i64,
-        offset: i64,
+        (now, offset): (i64, i64),
     ) -> Result<Vec<(Labels, Value)>, String> {
+        let Kind::Alerting { hold, keep, annotations } = &rule.kind else { return Ok(Vec::new()) };
         let outside = Answers { evaluator: self, time: now };
         let (mut seen, mut found) = (FxHashSet::default(), Vec::new());
         for (labels, value) in self.query(&rule.expr, now - offset)? {
@@ -198,7 +188,7 @@ impl Evaluator<'_> {
             let annotations = annotations.iter().map(expand).collect();
             found.push(Found { labels, annotations, value: value.clone() });
         }
-        let times = Times { now, hold, keep, settling: self.settling };
+        let times = Times { now, hold: *hold, keep: *keep, settling: self.settling };
         let active = alert::advance(&mut state.alerts, found, times);
         let limit = if limit == 0 { ALERTS_MAX } else { limit.min(ALERTS_MAX) };
         if active > limit {

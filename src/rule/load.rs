@@ -1,6 +1,7 @@
 //! Reads the rule files that settings name: all of them, all mistakes at once.
 
 use super::file::{self, Group};
+use super::slo;
 use crate::diagnostic::{Diagnostic, Place, Sources, code, render};
 use crate::promql::duration;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -70,11 +71,13 @@ fn paths(patterns: &[String], mistakes: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
 
 /// Rules that look back further than series are kept.
 fn too_far(groups: &[Group], (metrics, recorded): (i64, i64)) -> Vec<Diagnostic> {
+    let counted = slo::counters(groups, 0);
     let names: Vec<&str> = groups
         .iter()
         .flat_map(|group| &group.rules)
         .filter(|rule| !rule.kind.is_alerting())
         .map(|rule| rule.name.as_str())
+        .chain(counted.iter().map(|(name, _)| name.as_str()))
         .collect();
     let mut found = Vec::new();
     for (group, rule) in groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule))) {
@@ -88,7 +91,7 @@ fn too_far(groups: &[Group], (metrics, recorded): (i64, i64)) -> Vec<Diagnostic>
                 group.name,
                 rule.name,
                 duration::format(reach),
-                if recorded_only { "results of rules" } else { "metrics" },
+                if recorded_only { "results of rules and what objectives count" } else { "metrics" },
                 duration::format(kept)
             );
             found.push(Diagnostic::error(code::EXPRESSION, Place { file: u32::MAX, ..Place::default() }, message));
@@ -122,6 +125,17 @@ mod tests {
         write("one.yml", "groups: 5");
         let error = load(&pattern, kept).unwrap_err();
         assert!(error.contains("a group has no `nam`") && error.contains("`groups` needs a list"), "{error}");
+        // What an objective counts stays as long as what rules record.
+        let objective =
+            "slis: [{name: a, query: \"sum(rate(x[5m])) / sum(rate(y[5m]))\"}]\nslos: [{sli: a, target: 0.9}]";
+        write("one.yml", &rule("rate(x[3h])"));
+        write("two.yml", objective);
+        let kept = Some((2 * 3_600_000, 40 * 24 * 3_600_000));
+        assert!(load(&pattern, kept).is_ok());
+        write("one.yml", &rule("rate(z[3h])"));
+        assert!(load(&pattern, kept).unwrap_err().contains("looks back 3h, and metrics are kept for 2h"));
+        write("one.yml", &rule("rate(x[41d])"));
+        assert!(load(&pattern, kept).unwrap_err().contains("looks back 41d, and results of rules and what"));
         assert!(load(&["/does/not/exist.yml".to_owned()], None).is_err());
         assert!(load(&["/does/not/*.yml".to_owned()], None).unwrap().groups.is_empty());
     }

@@ -1,19 +1,24 @@
 //! Rules in the running process: groups at their intervals, results written back, alerts kept over
 //! restarts and carried to their receivers.
 //!
+//! What others see of alerts (`shown`) follows what is on disk: a crash lets nothing begin anew that
+//! anybody has seen.
+//!
 //! Plain threads: a few that evaluate (`schedule`), one for each receiver (`notify`). Rules can
 //! be changed while they run: groups that stay keep their alerts.
 
-use super::alert::{Alert, State};
+use super::evidence::{self, Cause, Evidence};
 use super::group::{Evaluator, Outcome, Recorder, RuleState};
 use super::notify::{Notice, Sender};
 use super::schedule::Schedule;
+use super::shown::Shown;
 use super::state::{Kept, StateFile};
 use super::{Group, Kind};
 use crate::promql::Options;
 use crate::series::{Labels, Queryable};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -45,11 +50,22 @@ pub(super) struct Running {
     /// Milliseconds.
     pub interval: i64,
     pub states: Mutex<Vec<RuleState>>,
+    /// What of it is on disk, and may be seen.
+    pub shown: Mutex<Vec<Shown>>,
+    /// Where the alerts of each rule come from.
+    pub causes: Mutex<Vec<Vec<Cause>>>,
     /// When it was last evaluated, since 1970; 0 before the first time.
     pub evaluated_at: AtomicI64,
     /// How long that took, in microseconds.
     pub took: AtomicU64,
-    missed: AtomicU64,
+    /// The same, of all evaluations.
+    pub took_all: AtomicU64,
+    /// Of rules.
+    pub evaluations: AtomicU64,
+    /// Of rules.
+    pub failures: AtomicU64,
+    /// Evaluations that were left out since the process was behind.
+    pub missed: AtomicU64,
     removed: AtomicBool,
     /// Until when no alert ends.
     settled_at: i64,
@@ -67,6 +83,8 @@ pub(super) struct Core {
     pub schedule: Schedule,
     pub groups: RwLock<Vec<Arc<Running>>>,
     pub senders: Vec<Sender>,
+    /// What finds the documents behind alerts.
+    pub evidence: Option<Evidence>,
     source: Arc<dyn Queryable>,
     recorder: Arc<dyn Recorder>,
     options: Options,
@@ -94,7 +112,7 @@ impl Manager {
         groups: Vec<Group>,
         (source, recorder): (Arc<dyn Queryable>, Arc<dyn Recorder>),
         senders: Vec<Sender>,
-        state: Option<StateFile>,
+        (state, evidence): (Option<StateFile>, Option<Evidence>),
     ) -> std::io::Result<Manager> {
         let options = Options { subquery_step: settings.evaluation_interval, ..Options::default() };
         let kept = state.as_ref().map(|state| state.read(now_ms())).unwrap_or_default();
@@ -103,6 +121,7 @@ impl Manager {
             schedule: Schedule::default(),
             groups: RwLock::default(),
             senders,
+            evidence,
             source,
             recorder,
             options,
@@ -125,31 +144,29 @@ impl Manager {
         self.core.groups.read().iter().map(|running| running.interval).min()
     }
 
-    /// Evaluations that were left out since the process was behind.
-    pub fn missed(&self) -> u64 {
-        self.core.groups.read().iter().map(|running| running.missed.load(Ordering::Relaxed)).sum()
-    }
-
     /// Ends: what is being evaluated is finished, the state written, receivers told.
     pub fn end(&self) {
         self.core.schedule.stop();
         for thread in self.threads.lock().drain(..) {
             let _panicked = thread.join();
         }
-        self.core.write_state(now_ms(), true);
+        self.core.keep_and_show(None, now_ms(), true);
         self.core.senders.iter().for_each(Sender::end);
     }
 }
 
 impl Core {
     fn set_groups(&self, groups: Vec<Group>, kept: &[Kept]) {
+        let of_group = |group: &Group| group.rules.iter().map(|rule| evidence::causes(rule, &groups)).collect();
+        let causes: Vec<Vec<Vec<Cause>>> = groups.iter().map(of_group).collect();
         let mut running = self.groups.write();
         let mut old: Vec<Arc<Running>> = std::mem::take(&mut *running);
-        for group in groups {
+        for (group, causes) in groups.into_iter().zip(causes) {
             let interval = group.interval.unwrap_or(self.settings.evaluation_interval).max(1000);
             let before = old.iter().position(|one| one.group.file == group.file && one.group.name == group.name);
             let before = before.map(|at| old.swap_remove(at));
             if let Some(same) = before.as_ref().filter(|one| one.interval == interval && is_same(&one.group, &group)) {
+                *same.causes.lock() = causes;
                 running.push(same.clone());
                 continue;
             }
@@ -171,9 +188,14 @@ impl Core {
             let new = Arc::new(Running {
                 group: Arc::new(group),
                 interval,
+                shown: Mutex::new(states.iter().map(Shown::of).collect()),
                 states: Mutex::new(states),
+                causes: Mutex::new(causes),
                 evaluated_at: AtomicI64::new(0),
                 took: AtomicU64::new(0),
+                took_all: AtomicU64::new(0),
+                evaluations: AtomicU64::new(0),
+                failures: AtomicU64::new(0),
                 missed: AtomicU64::new(0),
                 removed: AtomicBool::new(false),
                 settled_at,
@@ -210,16 +232,21 @@ impl Core {
         let begin = Instant::now();
         let clock = || self.begun.elapsed().as_secs_f64();
         let mut states = running.states.lock();
-        let before = counts(&states);
+        let before = fingerprint(&states);
         let outcome = self.evaluator(&clock, due < running.settled_at).evaluate(&running.group, &mut states, due);
         say(&running.group, &outcome);
-        let changed = counts(&states) != before;
+        let changed = fingerprint(&states) != before;
         let notices = self.notices(running, &mut states, due);
+        let shown = states.iter().map(Shown::of).collect();
         drop(states);
+        let took = begin.elapsed().as_micros() as u64;
         running.evaluated_at.store(due, Ordering::Relaxed);
-        running.took.store(begin.elapsed().as_micros() as u64, Ordering::Relaxed);
-        // On disk first: after a crash it is known what receivers may have heard.
-        self.write_state(due, changed || !notices.is_empty());
+        running.took.store(took, Ordering::Relaxed);
+        running.took_all.fetch_add(took, Ordering::Relaxed);
+        running.evaluations.fetch_add(running.group.rules.len() as u64, Ordering::Relaxed);
+        running.failures.fetch_add(outcome.failures.len() as u64, Ordering::Relaxed);
+        // On disk first: after a crash it is known what anybody may have seen or heard.
+        self.keep_and_show(Some((running, shown)), due, changed || !notices.is_empty());
         if !notices.is_empty() {
             self.senders.iter().for_each(|sender| sender.send(&notices));
         }
@@ -229,44 +256,65 @@ impl Core {
     /// What receivers must hear of a group's alerts.
     fn notices(&self, running: &Running, states: &mut [RuleState], now: i64) -> Vec<Notice> {
         let mut notices = Vec::new();
-        for (rule, state) in running.group.rules.iter().zip(states) {
+        for (at, (rule, state)) in running.group.rules.iter().zip(states).enumerate() {
             for alert in state.alerts.values_mut().filter(|alert| alert.needs_sending(now, self.settings.resend_delay))
             {
                 alert.last_sent_at = Some(now);
                 alert.valid_until = now + 4 * running.interval.max(self.settings.resend_delay);
                 let url = super::report::generator_url(&self.settings.external_url, &rule.text);
-                notices.push(Notice::new(alert, &self.settings.external_labels, url, now));
+                let mut notice = Notice::new(alert, &self.settings.external_labels, url, now);
+                let own = notice.annotations.iter().any(|(name, _)| name == evidence::ANNOTATION);
+                let link = self.evidence.as_ref().and_then(|known| known.link(alert, &running.causes.lock()[at]));
+                if let Some(link) = link.filter(|_| !own) {
+                    notice.annotations.push((evidence::ANNOTATION.to_owned(), link));
+                }
+                notices.push(notice);
             }
         }
         notices
     }
 
-    /// Writes the state: at once if `must`, else now and then.
-    fn write_state(&self, now: i64, must: bool) {
-        let Some(file) = &self.state else { return };
+    /// Writes the state, at once if `must`, else now and then, and then shows what a group has come to.
+    fn keep_and_show(&self, new: Option<(&Running, Vec<Shown>)>, now: i64, must: bool) {
+        // Held until it is shown: another group's write must not go back behind this one.
         let mut written_at = self.written_at.lock();
-        if !must && (now - *written_at).abs() < STATE_INTERVAL {
-            return;
-        }
-        let mut alerts = Vec::new();
-        for running in self.groups.read().iter() {
-            let states = running.states.lock();
-            for (rule, state) in running.group.rules.iter().zip(states.iter()) {
-                alerts.extend(state.alerts.values().map(|alert| Kept::new(&running.group.name, &rule.name, alert)));
+        if let Some(file) = self.state.as_ref().filter(|_| must || (now - *written_at).abs() >= STATE_INTERVAL) {
+            let mut alerts = Vec::new();
+            for running in self.groups.read().clone() {
+                let mut keep = |shown: &[Shown]| {
+                    for (rule, shown) in running.group.rules.iter().zip(shown) {
+                        let kept = |alert| Kept::new(&running.group.name, &rule.name, alert);
+                        alerts.extend(shown.alerts.iter().map(kept));
+                    }
+                };
+                match &new {
+                    Some((own, shown)) if std::ptr::eq(*own, &*running) => keep(shown),
+                    _ => keep(&running.shown.lock()),
+                }
+            }
+            match file.write(alerts, now) {
+                Ok(()) => *written_at = now,
+                Err(error) => tracing::error!(%error, "cannot keep the state of alerts"),
             }
         }
-        match file.write(alerts, now) {
-            Ok(()) => *written_at = now,
-            Err(error) => tracing::error!(%error, "cannot keep the state of alerts"),
+        if let Some((running, shown)) = new {
+            *running.shown.lock() = shown;
         }
     }
 }
 
-/// How many alerts there are in each state, by rule: what tells that one began or ended.
-fn counts(states: &[RuleState]) -> Vec<[usize; 3]> {
-    let count = |state: &RuleState, wanted: State| state.alerts.values().filter(|alert| alert.state == wanted).count();
-    let one = |state: &RuleState| [State::Pending, State::Firing, State::Inactive].map(|wanted| count(state, wanted));
-    states.iter().map(one).collect()
+/// What tells that an alert began, ended or went on to another state.
+fn fingerprint(states: &[RuleState]) -> u64 {
+    let mut sum = 0_u64;
+    for (rule, state) in states.iter().enumerate() {
+        for alert in state.alerts.values() {
+            let mut hasher = rustc_hash::FxHasher::default();
+            (rule, alert.labels.hash(), alert.state as u8, alert.active_at).hash(&mut hasher);
+            // In any order: the map has none.
+            sum = sum.wrapping_add(hasher.finish());
+        }
+    }
+    sum
 }
 
 fn say(group: &Group, outcome: &Outcome) {
@@ -306,15 +354,4 @@ fn take_over(group: &Group, states: &mut [RuleState], before: &Running) {
             *state = known;
         }
     }
-}
-
-/// The alerts of all groups that are pending or firing, with group and rule.
-pub(super) fn active(core: &Core) -> Vec<(Arc<Running>, usize, Alert)> {
-    let mut all = Vec::new();
-    for running in core.groups.read().iter() {
-        for (rule, state) in running.states.lock().iter().enumerate() {
-            all.extend(state.active().map(|alert| (running.clone(), rule, alert.clone())));
-        }
-    }
-    all
 }

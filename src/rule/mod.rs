@@ -5,6 +5,8 @@
 //! [`Queryable`](crate::series::Queryable). Only [`state`] writes to disk.
 
 pub mod alert;
+mod counts;
+pub mod evidence;
 pub mod file;
 pub mod group;
 pub mod load;
@@ -12,6 +14,7 @@ pub mod manager;
 pub mod notify;
 mod report;
 mod schedule;
+mod shown;
 pub mod slo;
 pub mod state;
 pub mod store;

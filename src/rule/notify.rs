@@ -143,9 +143,11 @@ impl Receiver {
 pub struct Counts {
     /// Alerts that it took.
     pub sent: AtomicU64,
-    /// Requests that failed and are tried again.
-    pub errors: AtomicU64,
-    /// Alerts dropped: refused, or too many waiting.
+    /// Requests that had to be sent again.
+    pub retried: AtomicU64,
+    /// Alerts that it refused for good.
+    pub failed: AtomicU64,
+    /// Alerts dropped since too many waited.
     pub dropped: AtomicU64,
 }
 
@@ -231,6 +233,11 @@ impl Sender {
         &self.shared.counts
     }
 
+    /// How many alerts wait.
+    pub fn waiting(&self) -> usize {
+        self.shared.queue.lock().order.len()
+    }
+
     /// Queues notices; never waits.
     pub fn send(&self, notices: &[Notice]) {
         let mut queue = self.shared.queue.lock();
@@ -293,7 +300,7 @@ impl Shared {
                     wait = WAIT_FIRST;
                 }
                 Err(Failure::Refused(reason)) => {
-                    self.counts.dropped.fetch_add(notices.len() as u64, Ordering::Relaxed);
+                    self.counts.failed.fetch_add(notices.len() as u64, Ordering::Relaxed);
                     tracing::error!(
                         url = self.receiver.url,
                         alerts = notices.len(),
@@ -302,7 +309,7 @@ impl Shared {
                     );
                 }
                 Err(Failure::Later(reason, asked)) => {
-                    self.counts.errors.fetch_add(1, Ordering::Relaxed);
+                    self.counts.retried.fetch_add(1, Ordering::Relaxed);
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(url = self.receiver.url, reason, "cannot send alerts: they wait");
                     }

@@ -1,11 +1,14 @@
 //! What rules say of themselves, in the shapes of Prometheus' API.
 
 use super::alert::{Alert, State};
-use super::group::{Health, RuleState};
-use super::manager::{Manager, Running, active};
+use super::evidence::ANNOTATION;
+use super::group::Health;
+use super::manager::{Core, Manager, Running, now_ms};
 use super::notify::{Protocol, Sender, time};
+use super::shown::Shown;
 use super::{Kind, Rule};
 use crate::api::prometheus::RuleSource;
+use crate::metric::derive::Exemplar;
 use crate::series::{Value as SeriesValue, notation};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -23,11 +26,19 @@ pub(super) fn generator_url(external_url: &str, expression: &str) -> String {
 
 impl RuleSource for Manager {
     fn groups(&self) -> Vec<Value> {
-        self.core.groups.read().iter().map(|running| group(running)).collect()
+        let groups = self.core.groups.read().clone();
+        groups.iter().map(|running| group(&self.core, running)).collect()
     }
 
     fn alerts(&self) -> Vec<Value> {
-        active(&self.core).iter().map(|(_, _, one)| alert(one)).collect()
+        let groups = self.core.groups.read().clone();
+        let mut all = Vec::new();
+        for running in &groups {
+            for (rule, shown) in running.shown.lock().iter().enumerate() {
+                all.extend(shown.active().map(|one| alert(&self.core, running, rule, one)));
+            }
+        }
+        all
     }
 
     fn alertmanagers(&self) -> Vec<String> {
@@ -36,10 +47,15 @@ impl RuleSource for Manager {
     }
 }
 
-fn group(running: &Running) -> Value {
-    let states = running.states.lock();
-    let rules: Vec<Value> =
-        running.group.rules.iter().zip(states.iter()).map(|(rule, state)| one(rule, state)).collect();
+fn group(core: &Core, running: &Running) -> Value {
+    let shown = running.shown.lock();
+    let rules = running.group.rules.iter().zip(shown.iter()).enumerate();
+    let rules: Vec<Value> = rules
+        .map(|(at, (rule, shown))| {
+            let alerts = shown.active().map(|one| alert(core, running, at, one)).collect();
+            one(rule, shown, alerts)
+        })
+        .collect();
     let evaluated = running.evaluated_at.load(Ordering::Relaxed);
     json!({
         "name": running.group.name,
@@ -56,7 +72,7 @@ fn pairs<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Value {
     Value::Object(pairs.map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>())
 }
 
-fn one(rule: &Rule, state: &RuleState) -> Value {
+fn one(rule: &Rule, state: &Shown, alerts: Vec<Value>) -> Value {
     let (health, error) = match &state.health {
         Health::Unknown => ("unknown", ""),
         Health::Good => ("ok", ""),
@@ -79,12 +95,12 @@ fn one(rule: &Rule, state: &RuleState) -> Value {
         out["duration"] = json!(*hold as f64 / 1000.0);
         out["keepFiringFor"] = json!(*keep as f64 / 1000.0);
         out["annotations"] = pairs(annotations.iter().map(|(name, text)| (name.as_str(), text.text.as_str())));
-        out["alerts"] = Value::Array(state.active().map(alert).collect());
+        out["alerts"] = Value::Array(alerts);
     }
     out
 }
 
-fn alert(alert: &Alert) -> Value {
+fn alert(core: &Core, running: &Running, rule: usize, alert: &Alert) -> Value {
     let value = match &alert.value {
         SeriesValue::Float(value) => exponent(*value),
         SeriesValue::Histogram(histogram) => notation::describe(histogram),
@@ -98,6 +114,24 @@ fn alert(alert: &Alert) -> Value {
     });
     if let Some(since) = alert.keep_firing_since {
         out["keepFiringSince"] = json!(time(since));
+    }
+    let Some(evidence) = &core.evidence else { return out };
+    let causes = &running.causes.lock()[rule];
+    if out["annotations"].get(ANNOTATION).is_none()
+        && let Some(link) = evidence.link(alert, causes)
+    {
+        out["annotations"][ANNOTATION] = json!(link);
+    }
+    let traces = evidence.traces(alert, causes, now_ms());
+    if !traces.is_empty() {
+        let exemplar = |one: &Exemplar| {
+            json!({
+                "labels": { "trace_id": one.trace },
+                "value": notation::number(one.value),
+                "timestamp": one.at_ms as f64 / 1000.0,
+            })
+        };
+        out["exemplars"] = traces.iter().map(exemplar).collect();
     }
     out
 }

@@ -46,6 +46,9 @@ const BURNS: [(&str, &str, &str, &str); 4] = [
     ("1", "3d", "6h", "warning"),
 ];
 
+/// The rules that read what is counted; all others build on them.
+const COUNTING: [&str; 2] = ["slo:good:rate5m", "slo:total:rate5m"];
+
 /// Whether a file has objectives, not rules.
 pub fn is_one(node: &Node) -> bool {
     match &node.kind {
@@ -68,6 +71,27 @@ pub fn bounds(groups: &[Group]) -> Vec<(String, f64)> {
                 }
             }
         });
+    }
+    found
+}
+
+/// The metrics that objectives count, which must stay as long as the budgets' periods, each with how
+/// often rules look at it; `interval` is that of groups that don't say so themselves. Milliseconds.
+pub fn counters(groups: &[Group], interval: i64) -> Vec<(String, i64)> {
+    let recorded = |name: &str| {
+        groups.iter().flat_map(|group| &group.rules).any(|rule| !rule.kind.is_alerting() && rule.name == name)
+    };
+    let mut found: Vec<(String, i64)> = Vec::new();
+    for group in groups {
+        let every = group.interval.unwrap_or(interval);
+        for rule in group.rules.iter().filter(|rule| COUNTING.contains(&rule.name.as_str())) {
+            for name in rule.expr.metrics().into_iter().flatten().filter(|name| !recorded(name)) {
+                match found.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, known)) => *known = every.min(*known),
+                    None => found.push((name.to_owned(), every)),
+                }
+            }
+        }
     }
     found
 }
@@ -370,6 +394,9 @@ mod tests {
         assert_eq!(text(2, 1), format!("(max without (le) ({inner}) or histogram_count({inner}))"));
         assert_eq!(text(2, 2), "vector(0.95)");
         assert_eq!(super::bounds(&groups), [("http_request_duration_seconds".to_owned(), 0.5)]);
+        let counters = super::counters(&groups, 15_000);
+        let want = [("http_requests_total", 15_000), ("http_request_duration_seconds_bucket", 15_000)];
+        assert_eq!(counters, want.map(|(name, every)| (name.to_owned(), every)));
         assert_eq!(groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.kind.is_alerting()).count(), 8);
     }
 

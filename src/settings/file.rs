@@ -29,6 +29,26 @@ impl Settings {
         said_of(&path, mistakes)
     }
 
+    /// Says that a setting is from the command line: [`Settings::reread`] leaves it alone.
+    pub fn hold(&mut self, name: &str) {
+        self.held.extend(super::table::find(name).map(|def| def.name));
+    }
+
+    /// The same, but some settings as their file holds them now, if they come from there.
+    pub fn reread(&self, names: &[&'static str], environment: Environment<'_>) -> Result<Settings, SettingsError> {
+        let mut settings = self.clone();
+        let Some(folder) = self.folder() else { return Ok(settings) };
+        let mut fresh = Settings::new(environment);
+        fresh.read_folder(folder, environment)?;
+        for name in names.iter().filter(|name| !self.held.contains(**name)) {
+            match fresh.values.remove(name) {
+                Some(value) => settings.values.insert(name, value),
+                None => settings.values.remove(name),
+            };
+        }
+        Ok(settings)
+    }
+
     /// What the settings file of a folder holds, as it is written: for what must be known before
     /// variables have values.
     pub fn peek(folder: &Path) -> Vec<(String, String)> {
@@ -225,6 +245,29 @@ mod tests {
         assert_eq!(read_from(&both).unwrap().workers(), 2);
         assert!(read_from(&[]).is_ok());
         assert!(read_from(&[("logboom.yml", "# nothing\n")]).is_ok());
+    }
+
+    #[test]
+    fn settings_are_read_again_but_for_those_of_the_command_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| std::fs::write(folder.path().join("logboom.yml"), text).unwrap();
+        let environment = |_: &str| None;
+        write("rules.files: [a]\nrules.external_url: http://a\nrules.resend_delay: 2s\n");
+        let mut settings = Settings::new(&environment);
+        settings.read_folder(folder.path(), &environment).unwrap();
+        for (name, value) in [("path.settings", folder.path().to_str().unwrap()), ("rules.external_url", "http://b")] {
+            settings.set(name, value).unwrap();
+            settings.hold(name);
+        }
+        write("rules.files: [b, c]\nrules.external_url: http://c\n");
+        let again = settings.reread(&["rules.external_url", "rules.files"], &environment).unwrap();
+        assert_eq!(again.list("rules.files"), ["b", "c"]);
+        assert_eq!(again.text("rules.external_url"), Some("http://b"));
+        assert_eq!(again.time("rules.resend_delay"), Some(Duration::from_secs(2)), "not asked for");
+        write("");
+        assert!(settings.reread(&["rules.files"], &environment).unwrap().list("rules.files").is_empty());
+        write("rules.flies: x\n");
+        assert!(settings.reread(&["rules.files"], &environment).is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub use source::sources;
 use crate::index::{Clock, IndexSettings, Retention};
 use crate::language::suggest;
 use crate::language::variable::Environment;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,8 @@ pub struct Settings {
     foreign: Vec<String>,
     /// Settings that were given under an older name: that, and the one of today.
     renamed: Vec<(&'static str, &'static str)>,
+    /// Settings from the command line, which go before what files say.
+    held: BTreeSet<&'static str>,
 }
 
 /// Names of old.
@@ -99,7 +101,7 @@ impl Settings {
         }
         let data = data_folder(environment).to_string_lossy().into_owned();
         values.insert("path.data", Value::Text(data));
-        Settings { values, foreign: Vec::new(), renamed: Vec::new() }
+        Settings { values, foreign: Vec::new(), renamed: Vec::new(), held: BTreeSet::new() }
     }
 
     /// Sets one setting from its text; says what is wrong with it.

@@ -455,7 +455,13 @@ pub static SETTINGS: &[Def] = &[
         "rules.files",
         Type::Paths,
         "",
-        "Rule files of Prometheus' format, and files of objectives (`slis:`, `slos:`): paths or patterns of paths. Read again on SIGHUP and with `config.reload.automatic`.",
+        "Rule files of Prometheus' format, and files of objectives (`slis:`, `slos:`): paths or patterns of paths. Read again on SIGHUP and with `config.reload.automatic`, this setting included.",
+    ),
+    used(
+        "rules.kibana_url",
+        Type::Text,
+        "",
+        "Kibana's address: the links of alerts to the documents behind them (annotation `logs_url`) open its page Discover.",
     ),
     used(
         "rules.query_offset",
@@ -468,6 +474,12 @@ pub static SETTINGS: &[Def] = &[
         Type::Time(Duration::from_secs(1)),
         "1m",
         "How often receivers hear again of an alert that goes on firing.",
+    ),
+    used(
+        "rules.search_url",
+        Type::Text,
+        "",
+        "Where users reach the search API, for the links of alerts to the documents behind them where `rules.kibana_url` is not set; the address that it listens on where this is not set either.",
     ),
     used(
         "search.allow_unauthenticated",

@@ -80,10 +80,7 @@ fn what_is_pending_goes_on_after_a_crash() {
     write_rule(folder.path(), true, "6s");
     let (mut program, address) = start(folder.path(), &[]);
     let pending = alert_in(address, "pending").expect("the alert is pending");
-    // It is shown a moment before it is on disk; receivers hear of alerts only after that.
-    let state = folder.path().join("data/alerts/state.json");
-    let kept = wait_for(|| std::fs::read_to_string(&state).ok().filter(|text| text.contains("Always")));
-    assert!(kept.is_some(), "its state is not kept");
+    // What can be seen is on disk.
     program.end(libc::SIGKILL, Duration::from_secs(10));
     let (program, address) = start(folder.path(), &[]);
     let firing = alert_in(address, "firing").expect("the alert fires");
@@ -101,6 +98,113 @@ fn what_is_pending_goes_on_after_a_crash() {
         answer["data"]["alerts"].as_array()?.is_empty().then_some(())
     });
     assert!(gone.is_some(), "the alert ends with its condition");
+}
+
+#[test]
+fn rules_come_by_a_reload_where_there_were_none() {
+    let folder = tempfile::tempdir().unwrap();
+    write_rule(folder.path(), true, "0s");
+    let settings = |text: String| std::fs::write(folder.path().join("logboom.yml"), text).unwrap();
+    settings("rules.evaluation_interval: 1s\n".to_owned());
+    let port = free_port();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut program = logboom();
+    program.arg(data_in(folder.path())).arg(format!("--api.http.port={port}"));
+    program.arg(format!("--path.settings={}", folder.path().display()));
+    program.args(["-e", "input { stdin { } } output { null { } }"]);
+    let program = Running::start(program.stdin(Stdio::piped()).stderr(Stdio::null()).stdout(Stdio::null()));
+    let groups = || Some(json(address, "/api/v1/rules")?["data"]["groups"].as_array()?.len());
+    assert_eq!(wait_for(groups), Some(0));
+    settings(format!("rules.files: [\"{}\"]\n", rules(folder.path())));
+    program.signal(libc::SIGHUP);
+    alert_in(address, "firing").expect("the rules run");
+    settings(String::new());
+    program.signal(libc::SIGHUP);
+    assert!(wait_for(|| groups().filter(|count| *count == 0)).is_some(), "the rules are gone");
+    let text = get(address, "/metrics").unwrap().1;
+    assert!(text.contains("\n# TYPE logboom_notifications_sent_total counter\n") || !text.contains("notifications"));
+}
+
+/// From an alert to its documents and traces, with Debian's Alertmanager where it is installed.
+#[test]
+fn an_alert_leads_to_its_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("app.json");
+    std::fs::write(&log, "").unwrap();
+    let expr = "sum by (service) (increase(log_events_total{level=\\\"ERROR\\\"}[1m])) > 0";
+    let text = format!(
+        "groups: [{{name: g, interval: 1s, rules: [{{alert: Errors, expr: \"{expr}\", labels: {{severity: x}}}}]}}]"
+    );
+    std::fs::write(rules(folder.path()), text).unwrap();
+    let free = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let (api, search, hook) = (free(), free(), free());
+    let receiver = Receiver::start(hook);
+    let manager = alertmanager(folder.path());
+    let mut program = logboom();
+    program.arg(data_in(folder.path())).arg(format!("--rules.files={}", rules(folder.path())));
+    program.args([format!("--api.http.port={}", api.port()), format!("--search.http.port={}", search.port())]);
+    program.args([format!("--alertmanager.webhooks=http://{hook}/"), "--series.interval=1s".to_owned()]);
+    program.args(manager.iter().map(|(_, address)| format!("--alertmanager.urls=http://{address}")));
+    let pipeline = format!(
+        "input {{ file {{ path => \"{}\" start_position => beginning codec => json stat_interval => 0.1 }} }}
+         output {{ index {{ stream => shop }} }}",
+        log.display()
+    );
+    program.args(["-e", &pipeline]).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::null());
+    let program = Running::start(&mut program);
+    wait_for(|| json(api, "/api/v1/query?query=up")).expect("the API answers");
+    let line = |level: &str, service: &str, trace: &str| {
+        format!("{{\"level\":\"{level}\",\"service\":\"{service}\",\"traceId\":\"{trace}\",\"message\":\"m\"}}\n")
+    };
+    let lines = [line("ERROR", "till", "t1"), line("INFO", "till", "t2"), line("ERROR", "shelf", "t3")];
+    std::fs::write(&log, lines.concat()).unwrap();
+    let alert = wait_for(|| {
+        let answer = json(api, "/api/v1/alerts")?;
+        let alerts = answer["data"]["alerts"].as_array()?;
+        alerts.iter().find(|alert| alert["labels"]["service"] == "till").cloned()
+    });
+    let alert = alert.expect("the alert fires");
+    assert_eq!(alert["exemplars"][0]["labels"]["trace_id"], "t1", "{alert}");
+    let link = alert["annotations"]["logs_url"].as_str().expect("it has a link").to_owned();
+    let path = link.strip_prefix(&format!("http://{search}")).expect("it leads to the search").to_owned();
+    let found = wait_for(|| json(search, &path).filter(|answer| answer["hits"]["total"]["value"] == 1));
+    let found = found.unwrap_or_else(|| panic!("{path}: {:?}", json(search, &path)));
+    assert_eq!(found["hits"]["hits"][0]["_source"]["traceId"], "t1");
+    let told = receiver.wait(|posted| posted["alerts"].to_string().contains("till")).expect("the webhook hears of it");
+    let of_till = |alerts: &Value| {
+        let alerts = alerts.as_array()?;
+        alerts.iter().find(|alert| alert["labels"]["service"] == "till").map(|one| one["annotations"].clone())
+    };
+    assert_eq!(of_till(&told["alerts"]).unwrap()["logs_url"], link);
+    if let Some((_, address)) = &manager {
+        let annotations = wait_for(|| of_till(&json(*address, "/api/v2/alerts?active=true")?));
+        assert_eq!(annotations.expect("Alertmanager has it")["logs_url"], link);
+    }
+    let sent = wait_for(|| {
+        let text = get(api, "/metrics").ok()?.1;
+        let line = format!("logboom_notifications_sent_total{{url=\"http://{hook}/\"}} ");
+        text.lines().find_map(|known| known.strip_prefix(&line)?.parse::<u64>().ok()).filter(|count| *count >= 2)
+    });
+    assert!(sent.is_some(), "{}", get(api, "/metrics").unwrap().1);
+    drop(program);
+}
+
+/// Debian's Alertmanager, ready, and where it listens; `None` where it is not installed.
+fn alertmanager(folder: &Path) -> Option<(Running, SocketAddr)> {
+    if Command::new("prometheus-alertmanager").arg("--version").output().is_err() {
+        eprintln!("left out: prometheus-alertmanager is not installed");
+        return None;
+    }
+    let config = folder.join("alertmanager.yml");
+    std::fs::write(&config, "route: {receiver: none}\nreceivers: [{name: none}]\n").unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut manager = Command::new("prometheus-alertmanager");
+    manager.arg(format!("--config.file={}", config.display()));
+    manager.arg(format!("--storage.path={}", folder.join("am").display()));
+    manager.args([format!("--web.listen-address={address}"), "--cluster.listen-address=".to_owned()]);
+    let manager = Running::start(manager.stderr(Stdio::null()).stdout(Stdio::null()));
+    wait_for(|| get(address, "/-/ready").ok().filter(|(status, _)| *status == 200)).expect("Alertmanager is ready");
+    Some((manager, address))
 }
 
 /// Takes what is posted to it.
@@ -177,20 +281,8 @@ fn alerts_wait_for_receivers_that_are_down() {
 /// With Debian's Alertmanager, where it is installed.
 #[test]
 fn a_real_alertmanager_sees_alerts_begin_and_end() {
-    if Command::new("prometheus-alertmanager").arg("--version").output().is_err() {
-        eprintln!("left out: prometheus-alertmanager is not installed");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("alertmanager.yml");
-    std::fs::write(&config, "route: {receiver: none}\nreceivers: [{name: none}]\n").unwrap();
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let mut manager = Command::new("prometheus-alertmanager");
-    manager.arg(format!("--config.file={}", config.display()));
-    manager.arg(format!("--storage.path={}", folder.path().join("am").display()));
-    manager.args([format!("--web.listen-address={address}"), "--cluster.listen-address=".to_owned()]);
-    let manager = Running::start(manager.stderr(Stdio::null()).stdout(Stdio::null()));
-    wait_for(|| get(address, "/-/ready").ok().filter(|(status, _)| *status == 200)).expect("Alertmanager is ready");
+    let Some((manager, address)) = alertmanager(folder.path()) else { return };
     write_rule(folder.path(), true, "1s");
     let (program, _) = start(folder.path(), &[format!("--alertmanager.urls=http://{address}")]);
     let active = || {
