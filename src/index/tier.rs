@@ -36,21 +36,8 @@ impl Tier {
     /// The tier of a level as a logging library writes it, case ignored; `None` for a word that
     /// no library of the table uses.
     pub fn of_level(level: &str) -> Option<Tier> {
-        // The four that nearly all lines have, before the table is walked.
-        match level.as_bytes() {
-            b"INFO" => return Some(Tier::Info),
-            b"ERROR" => return Some(Tier::Error),
-            b"WARN" => return Some(Tier::Warn),
-            b"DEBUG" => return Some(Tier::Debug),
-            _ => {}
-        }
         let level = level.trim();
         LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(level)).map(|&(_, tier)| tier)
-    }
-
-    /// The words that logging libraries have for levels, in lower case, each with its tier.
-    pub fn words() -> impl Iterator<Item = (&'static str, Tier)> {
-        LEVELS.iter().copied()
     }
 
     /// The tier of an event: from the first of its level fields whose value names a level.

@@ -26,8 +26,26 @@ const DEPTH_MAX: usize = 8;
 const EXEMPLARS_MAX: usize = 10;
 /// What an expression without a range is taken to look at, in milliseconds.
 const REACH_MIN: i64 = 300_000;
-/// Names of levels that are shorter are not searched for.
-const LEVEL_BYTES_MIN: usize = 3;
+/// Names of levels that are searched for: what [`Tier::of_level`] makes of them decides.
+const LEVELS: [&str; 17] = [
+    "error",
+    "err",
+    "fatal",
+    "critical",
+    "severe",
+    "emergency",
+    "alert",
+    "panic",
+    "warn",
+    "warning",
+    "info",
+    "information",
+    "notice",
+    "debug",
+    "trace",
+    "verbose",
+    "fine",
+];
 
 /// Who knows what series were made of.
 pub trait Origins: Send + Sync {
@@ -259,8 +277,8 @@ fn digits(pattern: &str) -> Option<(String, String)> {
 
 /// The names that levels of these tiers have in events.
 fn level(wanted: impl Fn(Tier) -> bool) -> String {
-    let words = Tier::words().filter(|(word, tier)| word.len() >= LEVEL_BYTES_MIN && wanted(*tier));
-    let words = words.map(|(word, _)| word).collect::<Vec<_>>().join(" OR ");
+    let words = LEVELS.into_iter().filter(|word| Tier::of_level(word).is_some_and(&wanted));
+    let words = words.collect::<Vec<_>>().join(" OR ");
     if words.is_empty() {
         return "(_exists_:level OR _exists_:log.level)".to_owned();
     }
@@ -382,7 +400,7 @@ mod tests {
         // By way of the recording rule whose labels fit.
         check("a:b{w=\"2\"} > 1", &[("status", "500")], "http.status:\"500\"");
         check("up + rate(took_seconds_count[5m])", &[], "_exists_:duration");
-        let levels = "level:(warn OR warning OR warnings) OR log.level:(warn OR warning OR warnings)";
+        let levels = "level:(warn OR warning) OR log.level:(warn OR warning)";
         check("requests_total{level=\"WARN\"}", &[], &format!("({levels})"));
     }
 
