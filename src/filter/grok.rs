@@ -132,6 +132,9 @@ struct Pattern {
     targets: Vec<Target>,
     /// How many top-level fields the targets lie in.
     tops: usize,
+    /// Behind the targets comes a capture that can't be set: Logstash raises there, and gives up on
+    /// the field.
+    broken: bool,
 }
 
 /// Where a capture goes.
@@ -149,6 +152,7 @@ struct Target {
 fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
     let mut errors = Vec::new();
     let library = library(options, context, &mut errors);
+    let incomplete = context.check_only && options.strings("patterns_dir").iter().any(|path| !Library::is_there(path));
     let target = options.str("target");
     let overwrite = options.strings("overwrite");
     let compile = grok::Options {
@@ -166,20 +170,30 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Filter>> {
         };
         let mut source = Source { field, patterns: Vec::new(), candidates: None };
         for setting in patterns {
-            let built = setting.as_str().ok_or_else(|| {
-                Diagnostic::error(code::TYPE, setting.place, "a pattern must be a text").label("expected a text")
-            });
-            let built = built.and_then(|text| {
-                let grok =
-                    grok::Grok::compile(text, &library, compile).map_err(|error| complain(setting.place, error))?;
-                let targets = targets(&grok, target, &overwrite, setting.place)?;
-                let tops: BTreeSet<FieldId> = targets.iter().map(|target| target.field.first()).collect();
-                Ok(Pattern { grok, targets, tops: tops.len() })
-            });
-            match built {
-                Ok(pattern) => source.patterns.push(pattern),
-                Err(error) => errors.push(error),
+            let Some(text) = setting.as_str() else {
+                let mistake = Diagnostic::error(code::TYPE, setting.place, "a pattern must be a text");
+                errors.push(mistake.label("expected a text"));
+                continue;
+            };
+            let grok = match grok::Grok::compile(text, &library, compile) {
+                Ok(grok) => grok,
+                // While only checking: it may be defined in files that are not there yet.
+                Err(error @ GrokError::Unknown { .. }) if incomplete => {
+                    tracing::warn!(%error, "not all of `patterns_dir` is there; it is needed at start");
+                    continue;
+                }
+                Err(error) => {
+                    errors.push(complain(setting.place, error));
+                    continue;
+                }
+            };
+            let (targets, bad) = targets(&grok, target, &overwrite);
+            if let Some(field) = &bad {
+                let what = "a pattern captures into what is no field reference: where it matches, the event counts as not matched";
+                tracing::warn!(pipeline = context.pipeline, plugin = context.id, field, "{what}");
             }
+            let tops: BTreeSet<FieldId> = targets.iter().map(|target| target.field.first()).collect();
+            source.patterns.push(Pattern { grok, targets, tops: tops.len(), broken: bad.is_some() });
         }
         if source.patterns.len() >= MANY {
             source.candidates = Some(Candidates::new(source.patterns.iter().map(|pattern| &pattern.grok)));
@@ -264,25 +278,23 @@ fn complain(place: Place, error: GrokError) -> Diagnostic {
     }
 }
 
-fn targets(
-    grok: &grok::Grok,
-    target: Option<&str>,
-    overwrite: &[String],
-    place: Place,
-) -> Result<Vec<Target>, Diagnostic> {
+/// Where the captures of a pattern go: up to the first whose name is no field reference, which is
+/// given, too.
+fn targets(grok: &grok::Grok, target: Option<&str>, overwrite: &[String]) -> (Vec<Target>, Option<String>) {
     let bracketed = |name: &str| if name.starts_with('[') { name.to_owned() } else { format!("[{name}]") };
     let target = target.map(bracketed);
-    let make = |capture: &grok::Capture| {
+    let mut targets = Vec::new();
+    for capture in grok.fields() {
         let path = match &target {
             Some(target) => format!("{target}{}", bracketed(&capture.field)),
             None => capture.field.clone(),
         };
-        let field = FieldRef::parse(&path).map_err(|e| Diagnostic::error(code::FIELD, place, e.to_string()))?;
+        let Ok(field) = FieldRef::parse(&path) else { return (targets, Some(path)) };
         let plain = field.steps().len() == 1 && capture.kind == Kind::Text;
         let overwrite = overwrite.contains(&capture.field);
-        Ok(Target { key: field.first(), field, plain, kind: capture.kind, slot: capture.slot, overwrite })
-    };
-    grok.fields().iter().map(make).collect()
+        targets.push(Target { key: field.first(), field, plain, kind: capture.kind, slot: capture.slot, overwrite });
+    }
+    (targets, None)
 }
 
 impl Filter for Grok {
@@ -292,7 +304,7 @@ impl Filter for Grok {
             match self.event(&plan, batch, event) {
                 Ok(true) => run.matched.push(event),
                 Ok(false) => self.plan.tag_on_failure.iter().for_each(|tag| batch.tag(event, tag)),
-                Err(Timeout) => self.plan.tag_on_timeout.iter().for_each(|tag| batch.tag(event, tag)),
+                Err(_) => self.plan.tag_on_timeout.iter().for_each(|tag| batch.tag(event, tag)),
             }
         }
     }
@@ -302,18 +314,27 @@ impl Filter for Grok {
     }
 }
 
-/// A pattern took too long.
-struct Timeout;
+/// Why a field is given up.
+enum Stop {
+    /// A pattern took too long.
+    Timeout,
+    /// A capture can't be set.
+    Broken,
+}
 
 impl Grok {
     fn new(plan: Arc<Plan>) -> Grok {
         Grok { plan, scratch: Scratch::default(), bits: Vec::new(), rendered: Vec::new() }
     }
 
-    fn event(&mut self, plan: &Plan, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
+    fn event(&mut self, plan: &Plan, batch: &mut Batch, event: EventId) -> Result<bool, Stop> {
         let mut matched = false;
         for source in &plan.sources {
-            if self.source(plan, source, batch, event)? {
+            let found = match self.source(plan, source, batch, event) {
+                Err(Stop::Broken) => false,
+                found => found?,
+            };
+            if found {
                 matched = true;
                 if plan.break_on_match {
                     break;
@@ -324,7 +345,7 @@ impl Grok {
     }
 
     /// Matches a field. Of an array, each element is matched.
-    fn source(&mut self, plan: &Plan, source: &Source, batch: &mut Batch, event: EventId) -> Result<bool, Timeout> {
+    fn source(&mut self, plan: &Plan, source: &Source, batch: &mut Batch, event: EventId) -> Result<bool, Stop> {
         let value = batch.get(event, &source.field).unwrap_or(Value::Null);
         let Value::Array(list) = value else {
             return self.value(plan, source, value, batch, event);
@@ -344,7 +365,7 @@ impl Grok {
         value: Value,
         batch: &mut Batch,
         event: EventId,
-    ) -> Result<bool, Timeout> {
+    ) -> Result<bool, Stop> {
         let span = match value {
             Value::Str(span) => span,
             other => self.render(batch, other),
@@ -386,7 +407,7 @@ impl Grok {
         span: Span,
         batch: &mut Batch,
         event: EventId,
-    ) -> Result<bool, Timeout> {
+    ) -> Result<bool, Stop> {
         let found = match pattern.grok.scan(batch.bytes(span), &mut self.scratch) {
             Some(found) => Ok(found),
             None => pattern.grok.captures_by_regexp(batch.text(span), &mut self.scratch),
@@ -394,10 +415,10 @@ impl Grok {
         match found {
             Ok(true) => {
                 self.set(plan, pattern, span, batch, event);
-                Ok(true)
+                if pattern.broken { Err(Stop::Broken) } else { Ok(true) }
             }
             Ok(false) => Ok(false),
-            Err(MatchError::Limit) => Err(Timeout),
+            Err(MatchError::Limit) => Err(Stop::Timeout),
             Err(MatchError::Engine(_)) => Ok(false),
         }
     }

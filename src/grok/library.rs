@@ -132,6 +132,11 @@ impl Library {
         Ok(library)
     }
 
+    /// Whether a folder, file or glob of pattern files is there.
+    pub fn is_there(path: &str) -> bool {
+        Path::new(path).exists() || glob::glob(path).is_ok_and(|mut files| files.next().is_some())
+    }
+
     /// Adds or replaces a pattern.
     pub fn add(&mut self, name: &str, definition: &str) {
         self.own.insert(name.to_owned(), definition.to_owned());
@@ -174,7 +179,7 @@ impl Library {
     /// captured under its pattern's name.
     pub(super) fn expand_with(&self, pattern: &str, named_only: bool) -> Result<String, GrokError> {
         let mut out = String::with_capacity(pattern.len() * 4);
-        self.expand_into(pattern, named_only, &mut Vec::new(), &mut out)?;
+        self.expand_into(pattern, named_only, None, &mut Vec::new(), &mut out)?;
         Ok(out)
     }
 
@@ -183,67 +188,21 @@ impl Library {
     /// stand. Their groups' names begin with [`SHARED`] and come last.
     pub(super) fn expand_shared(&self, pattern: &str, named_only: bool) -> Result<String, GrokError> {
         let mut parts = Parts::default();
-        let calls = self.expand_calls(pattern, named_only, &mut Vec::new(), &mut parts)?;
-        let mut out = format!("(?:{calls})");
+        let mut out = String::from("(?:");
+        self.expand_into(pattern, named_only, Some(&mut parts), &mut Vec::new(), &mut out)?;
+        out.push(')');
         for (name, text) in parts.0.iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
             out.extend(["(?<", SHARED, name, ">", text, "){0}"]);
         }
         Ok(out)
     }
 
-    fn expand_calls<'a>(
-        &'a self,
-        pattern: &'a str,
-        named_only: bool,
-        inside: &mut Vec<&'a str>,
-        parts: &mut Parts<'a>,
-    ) -> Result<String, GrokError> {
-        let (mut out, mut rest) = (String::new(), pattern);
-        while let Some(at) = rest.find("%{") {
-            out.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let Some(reference) = Reference::parse(rest) else {
-                out.push('%');
-                rest = &rest[1..];
-                continue;
-            };
-            rest = &rest[reference.len..];
-            let name = reference.name;
-            let definition = self.resolve(&reference)?;
-            if inside.contains(&name) {
-                return Err(GrokError::Circular { name: name.to_owned() });
-            }
-            match reference.field {
-                Some(field) => out.extend(["(?<", name, ":", field, ">"]),
-                None if named_only => out.push_str("(?:"),
-                None => out.extend(["(?<", name, ">"]),
-            }
-            let text = || {
-                let text = self.expand(definition)?;
-                let captures = text.match_indices("(?<").any(|(at, _)| !text[at + 3..].starts_with(['=', '!']));
-                Ok((!captures && text.len() >= SHARED_BYTES_MIN).then_some(text))
-            };
-            let shared = named_only && reference.definition.is_none() && parts.holds(name, text)?;
-            if shared {
-                out.extend(["\\g<", SHARED, name, ">"]);
-            } else {
-                inside.push(name);
-                out.push_str(&self.expand_calls(definition, named_only, inside, parts)?);
-                inside.pop();
-            }
-            out.push(')');
-            if out.len() > EXPANDED_BYTES_MAX {
-                return Err(GrokError::TooLong { name: name.to_owned() });
-            }
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
-
+    /// Appends what a pattern stands for. With `parts`, those that are worth it are called.
     fn expand_into<'a>(
         &'a self,
         pattern: &'a str,
         named_only: bool,
+        mut parts: Option<&mut Parts<'a>>,
         inside: &mut Vec<&'a str>,
         out: &mut String,
     ) -> Result<(), GrokError> {
@@ -256,6 +215,7 @@ impl Library {
                 rest = &rest[1..];
                 continue;
             };
+            rest = &rest[reference.len..];
             let name = reference.name;
             let definition = self.resolve(&reference)?;
             if inside.contains(&name) {
@@ -266,17 +226,33 @@ impl Library {
                 None if named_only => out.push_str("(?:"),
                 None => out.extend(["(?<", name, ">"]),
             }
-            inside.push(name);
-            self.expand_into(definition, named_only, inside, out)?;
-            inside.pop();
+            let called = match parts.as_deref_mut() {
+                Some(parts) if named_only && reference.definition.is_none() => {
+                    parts.holds(name, || self.shared(definition))?
+                }
+                _ => false,
+            };
+            if called {
+                out.extend(["\\g<", SHARED, name, ">"]);
+            } else {
+                inside.push(name);
+                self.expand_into(definition, named_only, parts.as_deref_mut(), inside, out)?;
+                inside.pop();
+            }
             out.push(')');
             if out.len() > EXPANDED_BYTES_MAX {
                 return Err(GrokError::TooLong { name: name.to_owned() });
             }
-            rest = &rest[reference.len..];
         }
         out.push_str(rest);
         Ok(())
+    }
+
+    /// The text of a part that is called; `None` where it is short, or captures something.
+    fn shared(&self, definition: &str) -> Result<Option<String>, GrokError> {
+        let text = self.expand(definition)?;
+        let captures = text.match_indices("(?<").any(|(at, _)| !text[at + 3..].starts_with(['=', '!']));
+        Ok((!captures && text.len() >= SHARED_BYTES_MIN).then_some(text))
     }
 
     /// The definition that a reference means.
@@ -410,6 +386,24 @@ mod tests {
                 crate::regexp::Regexp::new(&expanded).unwrap_or_else(|e| panic!("{name}: {e}\n{expanded}"));
             }
         }
+    }
+
+    /// Users name patterns in files of their own: a name that goes missing breaks their pipelines.
+    #[test]
+    fn no_name_of_a_pattern_goes_missing() {
+        let (legacy, ecs) = (Library::new(Set::Legacy), Library::new(Set::Ecs));
+        let only = |of: &Library, other: &Library| {
+            let names = of.names().into_iter().filter(|name| other.get(name).is_none());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        let both: Vec<&str> = legacy.names().into_iter().filter(|name| ecs.get(name).is_some()).collect();
+        let all = format!(
+            "in both:\n{}\nin the legacy set alone: {}\nin the ECS set alone: {}",
+            both.join("\n"),
+            only(&legacy, &ecs),
+            only(&ecs, &legacy)
+        );
+        insta::assert_snapshot!(all);
     }
 
     #[test]

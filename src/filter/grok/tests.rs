@@ -27,6 +27,7 @@ pub(super) fn filter(config: &Json, ecs: bool) -> Built<Box<dyn Filter>> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     };
@@ -67,6 +68,20 @@ fn captures_become_fields() {
     check(with("%{WORD:a}"), json!({"message":"-"}), fails);
 }
 
+/// As in Logstash, what can't be set is seen where it is matched: what stood before it is set, further
+/// patterns of the field are not tried.
+#[test]
+fn captures_into_no_field_reference_fail_where_they_match() {
+    let config = json!({"match":{"message":["^a %{WORD:x} %{WORD:[b]]} %{WORD:y}","%{WORD:z}"],"n":"%{INT:m}"}});
+    check(
+        config.clone(),
+        json!({"message":"a 1 2 3"}),
+        json!({"message":"a 1 2 3","x":"1","tags":["_grokparsefailure"]}),
+    );
+    check(config.clone(), json!({"message":"b"}), json!({"message":"b","z":"b"}));
+    check(config, json!({"message":"a 1 2 3","n":"7"}), json!({"message":"a 1 2 3","n":"7","x":"1","m":"7"}));
+}
+
 #[test]
 fn options_are_heeded() {
     let pattern = "%{WORD:message} (?<e>x*)";
@@ -94,7 +109,7 @@ fn options_are_heeded() {
 
 #[test]
 fn mistakes_are_all_reported() {
-    let errors = filter(&json!({"match":{"m":["%{WRD:a}","(","%{WORD:[a}"]}}), false).err().unwrap();
+    let errors = filter(&json!({"match":{"m":["%{WRD:a}","("],"[q":"x"}}), false).err().unwrap();
     let all: Vec<String> = errors.iter().map(|e| format!("{} {} {}", e.code, e.message, e.label)).collect();
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all[0].contains("%{WRD}") && all[0].contains("did you mean `%{WORD}`?"), "{all:?}");
