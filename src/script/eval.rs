@@ -2,7 +2,7 @@
 
 use super::parser::{Block, Node, Op};
 use super::value::{Hash, Key, Value};
-use super::{DEPTH_MAX, ELEMENTS_MAX, Host, Outcome, method};
+use super::{DEPTH_MAX, ELEMENTS_MAX, Host, Outcome, made, method};
 use crate::event::Timestamp;
 use std::cmp::Ordering;
 
@@ -40,6 +40,7 @@ impl Run<'_> {
             Node::Int(n) => Value::Int(*n),
             Node::Float(n) => Value::Float(*n),
             Node::Plain(text) => Value::text(text),
+            Node::Symbol(name) => Value::Symbol(name.as_str().into()),
             Node::Map => self.map.clone(),
             Node::Local(local) => self.locals[*local].clone(),
             Node::Text(parts) => {
@@ -67,10 +68,16 @@ impl Run<'_> {
                 binary(*op, &first, &second)?
             }
             Node::Event(name, arguments) => self.event(name, arguments)?,
-            Node::Create(members) => {
-                let members = self.node(members)?;
-                self.host.create(&members)?;
+            Node::Create(event) => {
+                let Value::Event(fields) = self.node(event)? else {
+                    return Err("new_event_block.call takes an event: LogStash::Event.new(…)".to_owned());
+                };
+                self.host.create(&Value::Hash(fields))?;
                 Value::Nil
+            }
+            Node::Make(members) => {
+                let members = members.as_ref().map(|members| self.node(members)).transpose()?;
+                made::new(members.as_ref())?
             }
             Node::Meta(name, value) => {
                 let value = self.node(value)?;

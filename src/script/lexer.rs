@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Int(i64),
     Float(f64),
     Text(Vec<Part>),
+    /// `:name`
+    Symbol(String),
     /// A name that begins with a small letter; `?` or `!` at its end belong to it.
     Name(String),
     /// A name that begins with a capital.
@@ -102,6 +104,14 @@ impl Lexer<'_> {
                 let name = self.take(end);
                 self.push(Kind::Constant(name), spaced);
             }
+            ':' if self.rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && !self.labels(spaced) =>
+            {
+                self.take(1);
+                let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+                let name = self.take(end);
+                self.push(Kind::Symbol(name), spaced);
+            }
             '\'' => self.single(spaced)?,
             '"' => self.double(spaced)?,
             _ => {
@@ -113,6 +123,12 @@ impl Lexer<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a colon here ends the name before it: `{a:b}` is `{a: b}`.
+    fn labels(&self, spaced: bool) -> bool {
+        let before = self.out.last().map(|token| &token.kind);
+        !spaced && matches!(before, Some(Kind::Name(_) | Kind::Text(_) | Kind::Constant(_)))
     }
 
     fn number(&mut self, spaced: bool) -> Result<(), ScriptError> {

@@ -7,6 +7,7 @@
 
 mod eval;
 mod lexer;
+mod made;
 pub mod method;
 mod parser;
 mod value;
@@ -49,7 +50,7 @@ pub trait Host {
     fn cancel(&mut self);
     /// `event.timestamp`.
     fn timestamp(&mut self) -> Option<Timestamp>;
-    /// `new_event_block.call(LogStash::Event.new(members))`.
+    /// `new_event_block.call(event)`, with the fields of an event that code made.
     fn create(&mut self, members: &Value) -> Outcome<()>;
     /// `map_meta.timeout = value` and others of that kind.
     fn meta(&mut self, name: &str, value: &Value) -> Outcome<()>;

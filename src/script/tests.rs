@@ -109,6 +109,9 @@ fn expressions() {
     check("[[1,2],[3,4]].map { |a, b| a + b }.sum", "10");
     check("[1,nil,1].compact.uniq.length", "1");
     check("# nothing\n1 # one", "1");
+    check("[:a, :a.to_s, 'b'.to_sym, :a == 'a', :a == :a]", "[:a, \"a\", :b, false, true]");
+    check("h = {a: 1, :b => 2, 'c' => 3, \"d\": 4}; [h[:a], h['a'], h[:b], h['c'], h[:d]]", "[1, nil, 2, 3, 4]");
+    check("b = 2; [nil ? 1 : b, nil ? 1 :b, nil ? b:3]", "[2, 2, 3]");
     check("[1,\n 2]\n  .map { |x|\n x }\n  .last", "2");
 }
 
@@ -142,6 +145,11 @@ fn events_are_changed() {
     check("event.set 'a', [1,\n2]", &["a=[1, 2]"]);
     check("event.remove('n'); map_meta.timeout = 0", &["-n", "timeout:0"]);
     check("new_event_block.call(LogStash::Event.new({'a' => 1}))", &[r#"new {"a"=>1}"#]);
+    check(
+        "data = {:ms => 12, n: event.get('n')}\ne = LogStash::Event.new(data)\ne.set('[a][b]', 34); e.tag('x'); e.tag('x')
+         e.remove('n') if e.include?('[a][b]') && e.get('ms') == 12\nnew_event_block.call(e)",
+        &[r#"new {"ms"=>12, "a"=>{"b"=>34}, "tags"=>["x"]}"#],
+    );
 }
 
 #[test]
@@ -158,6 +166,9 @@ fn what_fails_while_it_runs() {
     check("map[1.5] = 1", "Float can't be a key here");
     check("'a' * 10000000", "the text is too long");
     check("[1][99999999] = 2", "the index is out of range");
+    check("new_event_block.call({})", "new_event_block.call takes an event: LogStash::Event.new(…)");
+    check("LogStash::Event.new(1)", "LogStash::Event.new takes a hash, not Integer");
+    check("e = LogStash::Event.new; e.set('a', 1); e.set('[a][b]', 1)", "cannot set a field within Integer");
 }
 
 #[test]
@@ -176,8 +187,10 @@ fn what_is_no_code_here() {
         "require 'date'",
         "Time.now",
         "map['a'].gsub(/a/, 'b')",
-        "{a: 1}",
+        "{a 1}",
         "map = {}",
+        "Foo::Event.new",
+        "LogStash::Timestamp.now",
         "1 = 2",
         "while true do end",
         "$x",

@@ -20,12 +20,16 @@ pub enum Value {
     Float(f64),
     /// A text.
     Text(Arc<str>),
+    /// `:name`
+    Symbol(Arc<str>),
     /// A point in time.
     Time(Timestamp),
     /// Elements in order.
     Array(Arc<Mutex<Vec<Value>>>),
     /// Members in order.
     Hash(Arc<Mutex<Hash>>),
+    /// An event that code made, by its fields.
+    Event(Arc<Mutex<Hash>>),
 }
 
 /// What a member of a hash can be called.
@@ -33,6 +37,8 @@ pub enum Value {
 pub enum Key {
     /// A text.
     Text(Arc<str>),
+    /// `:name`, which is another key than the text.
+    Symbol(Arc<str>),
     /// A whole number.
     Int(i64),
     /// `true` or `false`
@@ -53,6 +59,7 @@ impl Key {
     pub fn of(value: &Value) -> Option<Key> {
         Some(match value {
             Value::Text(text) => Key::Text(text.clone()),
+            Value::Symbol(name) => Key::Symbol(name.clone()),
             Value::Int(n) => Key::Int(*n),
             Value::Bool(b) => Key::Bool(*b),
             Value::Nil => Key::Nil,
@@ -64,6 +71,7 @@ impl Key {
     pub fn value(&self) -> Value {
         match self {
             Key::Text(text) => Value::Text(text.clone()),
+            Key::Symbol(name) => Value::Symbol(name.clone()),
             Key::Int(n) => Value::Int(*n),
             Key::Bool(b) => Value::Bool(*b),
             Key::Nil => Value::Nil,
@@ -132,9 +140,11 @@ impl Value {
             Value::Int(_) => "Integer",
             Value::Float(_) => "Float",
             Value::Text(_) => "String",
+            Value::Symbol(_) => "Symbol",
             Value::Time(_) => "LogStash::Timestamp",
             Value::Array(_) => "Array",
             Value::Hash(_) => "Hash",
+            Value::Event(_) => "LogStash::Event",
         }
     }
 
@@ -151,7 +161,7 @@ impl Value {
     pub fn to_text(&self) -> String {
         match self {
             Value::Nil => String::new(),
-            Value::Text(text) => text.to_string(),
+            Value::Text(text) | Value::Symbol(text) => text.to_string(),
             _ => {
                 let mut out = Vec::new();
                 self.inspect(&mut out, 0);
@@ -171,6 +181,8 @@ impl Value {
             Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
             Value::Float(n) => ruby::write_float(*n, out),
             Value::Text(text) => ruby::write_quoted(text, out),
+            Value::Symbol(name) => out.extend_from_slice(format!(":{name}").as_bytes()),
+            Value::Event(_) => out.extend_from_slice(b"#<LogStash::Event>"),
             Value::Time(at) => write_iso8601(*at, out),
             Value::Array(list) => {
                 out.push(b'[');
@@ -202,7 +214,8 @@ impl Value {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Int(a), Value::Int(b)) => a == b,
             (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => self.number() == other.number(),
-            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) | (Value::Symbol(a), Value::Symbol(b)) => a == b,
+            (Value::Event(a), Value::Event(b)) => Arc::ptr_eq(a, b),
             (Value::Time(a), Value::Time(b)) => a == b,
             (Value::Array(a), Value::Array(b)) => {
                 if Arc::ptr_eq(a, b) {

@@ -125,7 +125,8 @@ pub(super) fn from_script(batch: &mut Batch, value: &script::Value, depth: usize
         script::Value::Bool(b) => Value::Bool(*b),
         script::Value::Int(n) => Value::Int(*n),
         script::Value::Float(n) => Value::Float(*n),
-        script::Value::Text(text) => batch.str(text),
+        script::Value::Text(text) | script::Value::Symbol(text) => batch.str(text),
+        script::Value::Event(_) => return Err("an event can't be the value of a field".to_owned()),
         script::Value::Time(at) => Value::Time(*at),
         script::Value::Array(list) => {
             let list = list.lock().clone();
@@ -158,7 +159,8 @@ pub(super) fn to_json(value: &script::Value, depth: usize) -> serde_json::Value 
         script::Value::Bool(b) => (*b).into(),
         script::Value::Int(n) => (*n).into(),
         script::Value::Float(n) => (*n).into(),
-        script::Value::Text(text) => text.as_ref().into(),
+        script::Value::Text(text) | script::Value::Symbol(text) => text.as_ref().into(),
+        script::Value::Event(_) => serde_json::Value::Null,
         script::Value::Time(at) => {
             let mut text = Vec::new();
             write_iso8601(*at, &mut text);

@@ -31,6 +31,7 @@ pub(super) enum Node {
     /// Parts of a text, to be joined.
     Text(Vec<Node>),
     Plain(String),
+    Symbol(String),
     Array(Vec<Node>),
     Hash(Vec<(Node, Node)>),
     Map,
@@ -51,7 +52,10 @@ pub(super) enum Node {
     Sequence(Vec<Node>),
     /// A method of the event.
     Event(&'static str, Vec<Node>),
+    /// `new_event_block.call(event)`
     Create(Box<Node>),
+    /// `LogStash::Event.new(members)`
+    Make(Option<Box<Node>>),
     Meta(String, Box<Node>),
     Call {
         on: Box<Node>,
@@ -267,7 +271,11 @@ impl Parser {
         self.skip_ends();
         let then = self.ternary()?;
         self.skip_ends();
-        self.expect(":")?;
+        // `a ? 1 :b` has no symbol.
+        match self.kind().cloned() {
+            Some(Kind::Symbol(name)) => self.tokens[self.at].kind = Kind::Name(name),
+            _ => self.expect(":")?,
+        }
         self.skip_ends();
         let otherwise = self.ternary()?;
         Ok(Node::If(Box::new(condition), Box::new(then), Box::new(otherwise)))
@@ -398,7 +406,7 @@ impl Parser {
             return Ok(arguments);
         }
         let starts = match self.kind() {
-            Some(Kind::Text(_) | Kind::Int(_) | Kind::Float(_)) => true,
+            Some(Kind::Text(_) | Kind::Int(_) | Kind::Float(_) | Kind::Symbol(_)) => true,
             Some(Kind::Name(name)) => {
                 !["if", "unless", "and", "or", "then", "do", "end", "else", "elsif"].contains(&name.as_str())
             }

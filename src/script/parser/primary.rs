@@ -32,6 +32,11 @@ impl Parser {
             Kind::Op("[") => self.array(),
             Kind::Op("{") => self.hash(),
             Kind::Name(name) => self.name(&name),
+            Kind::Symbol(name) => {
+                self.at += 1;
+                Ok(Node::Symbol(name))
+            }
+            Kind::Constant(name) if name == "LogStash" && self.names.map => self.made(),
             Kind::Op(_) | Kind::Constant(_) | Kind::End => self.unexpected(),
         }
     }
@@ -76,12 +81,15 @@ impl Parser {
         let mut members = Vec::new();
         self.skip_ends();
         while !self.is("}") {
-            let key = self.expression()?;
-            self.skip_ends();
-            if self.is(":") {
-                return self.wrong("symbols as keys are not known here: write \"name\" => value");
-            }
-            self.expect("=>")?;
+            let key = match self.label() {
+                Some(name) => Node::Symbol(name),
+                None => {
+                    let key = self.expression()?;
+                    self.skip_ends();
+                    self.expect("=>")?;
+                    key
+                }
+            };
             self.skip_ends();
             members.push((key, self.expression()?));
             self.skip_ends();
@@ -92,6 +100,21 @@ impl Parser {
         }
         self.expect("}")?;
         Ok(Node::Hash(members))
+    }
+
+    /// `name:` or `"name":` before the value of a member; the key is a symbol then.
+    fn label(&mut self) -> Option<String> {
+        let colon = self.tokens.get(self.at + 1).filter(|token| token.kind == Kind::Op(":") && !token.spaced);
+        let name = match (colon, self.kind()?) {
+            (Some(_), Kind::Name(name) | Kind::Constant(name)) => name.clone(),
+            (Some(_), Kind::Text(parts)) => match &parts[..] {
+                [Part::Text(text)] => text.clone(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        self.at += 2;
+        Some(name)
     }
 
     fn name(&mut self, name: &str) -> Parsed {
@@ -165,21 +188,31 @@ impl Parser {
 
     fn create(&mut self) -> Parsed {
         self.expect(".")?;
-        let shape = self.eat_name("call") && self.eat("(");
+        if !(self.eat_name("call") && self.eat("(")) {
+            return self.wrong("expected new_event_block.call(…)");
+        }
+        self.skip_ends();
+        let event = self.expression()?;
+        self.skip_ends();
+        self.expect(")")?;
+        Ok(Node::Create(Box::new(event)))
+    }
+
+    /// `LogStash::Event.new(…)`
+    fn made(&mut self) -> Parsed {
         let named = |parser: &mut Parser, name: &str| {
             let found = matches!(parser.kind(), Some(Kind::Constant(known)) if known == name);
             parser.at += usize::from(found);
             found
         };
-        let shape = shape && named(self, "LogStash") && self.eat("::") && named(self, "Event") && self.eat(".");
-        if !(shape && self.eat_name("new") && self.eat("(")) {
-            return self.wrong("expected new_event_block.call(LogStash::Event.new(…))");
+        let shape = named(self, "LogStash") && self.eat("::") && named(self, "Event") && self.eat(".");
+        if !(shape && self.eat_name("new")) {
+            return self.wrong("expected LogStash::Event.new(…)");
         }
-        self.skip_ends();
-        let members = self.expression()?;
-        self.skip_ends();
-        self.expect(")")?;
-        self.expect(")")?;
-        Ok(Node::Create(Box::new(members)))
+        let mut arguments = self.arguments()?;
+        if arguments.len() > 1 {
+            return self.wrong("`LogStash::Event.new` takes one hash");
+        }
+        Ok(Node::Make(arguments.pop().map(Box::new)))
     }
 }
