@@ -102,8 +102,8 @@ impl Ord for Sampled {
 /// A meter with a distribution.
 pub(super) struct Timer {
     pub(super) meter: Meter,
-    pub(super) min: f64,
-    pub(super) max: f64,
+    min: f64,
+    max: f64,
     /// The mean so far, the sum of squares of distances to it, and the sum.
     middle: f64,
     squares: f64,
@@ -118,8 +118,11 @@ impl Timer {
         Timer { meter, min: f64::INFINITY, max: f64::NEG_INFINITY, middle: 0.0, squares: 0.0, sum: 0.0, sample }
     }
 
-    /// Adds a value.
+    /// Adds a value; one below zero is no duration, and left out.
     pub(super) fn update(&mut self, value: f64, now: Timestamp) {
+        if value < 0.0 || value.is_nan() {
+            return;
+        }
         self.meter.mark(now);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
@@ -135,14 +138,25 @@ impl Timer {
         }
     }
 
+    /// The least value; 0 without any.
+    pub(super) fn min(&self) -> f64 {
+        if self.meter.count == 0 { 0.0 } else { self.min }
+    }
+
+    /// The greatest value; 0 without any.
+    pub(super) fn max(&self) -> f64 {
+        if self.meter.count == 0 { 0.0 } else { self.max }
+    }
+
     /// The mean of all values.
     pub(super) fn mean(&self) -> f64 {
         self.sum / self.meter.count.max(1) as f64
     }
 
-    /// The standard deviation of all values. (Logstash gives the square root of it.)
+    /// What Logstash calls the standard deviation: the square root of it. Its filter takes what its
+    /// library gives for a variance.
     pub(super) fn deviation(&self) -> f64 {
-        if self.meter.count < 2 { 0.0 } else { (self.squares / (self.meter.count - 1) as f64).sqrt() }
+        if self.meter.count < 2 { 0.0 } else { (self.squares / (self.meter.count - 1) as f64).sqrt().sqrt() }
     }
 
     /// The sample in order.
@@ -206,7 +220,17 @@ mod tests {
         assert_eq!(sorted.len(), SAMPLE);
         // A value from ten minutes ago weighs e^-9 of a new one.
         assert!(sorted.iter().filter(|value| **value == 1.0).count() < 30, "{sorted:?}");
-        assert_eq!((timer.min, timer.max, timer.mean()), (1.0, 2.0, 1.5));
-        assert!((timer.deviation() - 0.5).abs() < 1e-3);
+        assert_eq!((timer.min(), timer.max(), timer.mean()), (1.0, 2.0, 1.5));
+        assert!((timer.deviation() - 0.5_f64.sqrt()).abs() < 1e-3);
+        timer.update(-1.0, at(600));
+        assert_eq!((timer.meter.count, timer.min()), (10_000, 1.0));
+    }
+
+    #[test]
+    fn a_timer_without_values_has_none() {
+        let mut timer = Timer::new(at(0));
+        assert_eq!((timer.min(), timer.max(), timer.mean(), timer.deviation()), (0.0, 0.0, 0.0, 0.0));
+        timer.update(3.0, at(0));
+        assert_eq!((timer.min(), timer.max(), timer.mean(), timer.deviation()), (3.0, 3.0, 3.0, 0.0));
     }
 }

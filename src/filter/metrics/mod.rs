@@ -60,14 +60,14 @@ pub(super) static SPEC: Spec = Spec {
             Type::Hash,
             Some("{}"),
             "Names and the numbers to measure under them, such as `%{duration}`: besides what a meter gives `min`, \
-             `max`, `mean`, `stddev` and percentiles.",
+             `max`, `mean`, `stddev` (as in Logstash, its square root) and percentiles.",
         ),
     ],
     examples: &[Example {
         title: "A report comes at the latest at the end; the events themselves go on",
         config: r#"metrics { meter => ["events"] timer => { "took" => "%{ms}" } percentiles => [50] rates => [] } if [events] { mutate { remove_field => ["message"] } }"#,
-        given: "{\"ms\":10}\n{\"ms\":20}",
-        then: "{\"ms\":10}\n{\"ms\":20}\n{\"events\":{\"count\":2},\"took\":{\"count\":2,\"min\":10.0,\"max\":20.0,\"stddev\":7.0710678118654755,\"mean\":15.0,\"p50\":15.0}}",
+        given: "{\"ms\":10}\n{\"ms\":14}\n{\"ms\":18}",
+        then: "{\"ms\":10}\n{\"ms\":14}\n{\"ms\":18}\n{\"events\":{\"count\":3},\"took\":{\"count\":3,\"min\":10.0,\"max\":18.0,\"stddev\":2.0,\"mean\":14.0,\"p50\":14.0}}",
     }],
     build: Build::Filter(build),
 };
@@ -245,8 +245,8 @@ impl Plan {
         }
         for (name, timer) in &mut state.timers {
             self.rates(&mut out, name, &mut timer.meter, now);
-            out.set(name, "min", Value::Float(timer.min));
-            out.set(name, "max", Value::Float(timer.max));
+            out.set(name, "min", Value::Float(timer.min()));
+            out.set(name, "max", Value::Float(timer.max()));
             out.set(name, "stddev", Value::Float(timer.deviation()));
             out.set(name, "mean", Value::Float(timer.mean()));
             let sorted = timer.sorted();
@@ -311,7 +311,7 @@ mod tests {
         };
         let old = r#"{"k":"a","ms":5,"@timestamp":"1970-01-01T00:00:00Z"}"#;
         assert_eq!(pass(100, &[r#"{"k":"a","ms":1}"#, r#"{"k":"b","ms":"3x"}"#, old]), None);
-        let timer = r#""t":{"count":2,"rate_1m":0.4,"min":1.0,"max":3.0,"stddev":1.4142135623730951,"mean":2.0,"p50":2.0,"p99.9":3.0}"#;
+        let timer = r#""t":{"count":2,"rate_1m":0.4,"min":1.0,"max":3.0,"stddev":1.189207115002721,"mean":2.0,"p50":2.0,"p99.9":3.0}"#;
         let meters = r#""n_a":{"count":1,"rate_1m":0.2},"n_b":{"count":1,"rate_1m":0.2}"#;
         assert_eq!(pass(106, &[]), Some(format!("{{{meters},{timer}}}")));
         assert_eq!(pass(111, &[]), None);

@@ -29,6 +29,8 @@ pub(super) enum Mode {
 pub(super) struct Pairs {
     values: Vec<(Box<str>, Data)>,
     places: FxHashMap<Box<str>, usize>,
+    /// Keys that are no texts.
+    others: usize,
 }
 
 impl Pairs {
@@ -43,11 +45,13 @@ impl Pairs {
         }
     }
 
-    /// Adds the pairs of a map. Keys that are no texts match nothing, as in Logstash.
+    /// Adds the pairs of a map. Keys that are no texts match nothing, as in Logstash: it looks
+    /// texts up, and the `200` of YAML is a number.
     fn add_map(&mut self, map: Vec<(Data, Data)>) {
         for (key, value) in map {
-            if let Data::Text(key) = key {
-                self.add(&key, value);
+            match key {
+                Data::Text(key) => self.add(&key, value),
+                _ => self.others += 1,
             }
         }
     }
@@ -204,6 +208,10 @@ impl File {
                 _ => return Err(DictionaryError::NoMap),
             },
             Format::Csv => add_rows(&mut pairs, text)?,
+        }
+        if pairs.others > 0 {
+            let (path, keys) = (self.path.display(), std::mem::take(&mut pairs.others));
+            tracing::warn!(%path, keys, "a dictionary has keys that are no texts and match nothing: write `200: OK` as `\"200\": OK`");
         }
         Dictionary::new(pairs, self.mode)
     }
