@@ -182,6 +182,7 @@ fn chain(criterion: &mut Criterion) {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     };

@@ -51,6 +51,7 @@ fn filter(name: &str, settings: &[(&str, Literal)]) -> Box<dyn Filter> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     };

@@ -65,6 +65,8 @@ pub struct Opt {
     pub default: Option<&'static str>,
     /// Whether the plugin can't do without.
     pub required: bool,
+    /// Whether it has no effect and is accepted only because Logstash has it; giving it is warned about.
+    pub idle: bool,
     /// One sentence or two for the option's page.
     pub doc: &'static str,
 }
@@ -72,12 +74,17 @@ pub struct Opt {
 impl Opt {
     /// An option that may be left out.
     pub const fn new(name: &'static str, ty: Type, default: Option<&'static str>, doc: &'static str) -> Opt {
-        Opt { name, ty, default, required: false, doc }
+        Opt { name, ty, default, required: false, idle: false, doc }
     }
 
     /// An option that must be given.
     pub const fn required(name: &'static str, ty: Type, doc: &'static str) -> Opt {
-        Opt { name, ty, default: None, required: true, doc }
+        Opt { name, ty, default: None, required: true, idle: false, doc }
+    }
+
+    /// An option that Logstash has and that has no effect here; `doc` says why.
+    pub const fn idle(name: &'static str, ty: Type, default: Option<&'static str>, doc: &'static str) -> Opt {
+        Opt { name, ty, default, required: false, idle: true, doc }
     }
 }
 
@@ -106,7 +113,62 @@ pub struct Catalogue {
     pub filters: &'static [&'static Spec],
     /// The outputs.
     pub outputs: &'static [&'static Spec],
+    /// Plugins that later versions will have, and what to say of them.
+    pub later: &'static [(Kind, &'static [&'static str], &'static str)],
 }
+
+/// What Logstash comes with and we don't have yet.
+const LATER: &[(Kind, &[&str], &str)] = &[
+    (
+        Kind::Filter,
+        &["ruby"],
+        "`ruby` comes in a later version. Until then much of what it is used for is done by `mutate`, `aggregate` (whose \
+         `code` is a part of Ruby), `date`, `kv`, `split` and `translate`",
+    ),
+    (
+        Kind::Input,
+        &[
+            "beats",
+            "elastic_agent",
+            "elasticsearch",
+            "exec",
+            "gelf",
+            "heartbeat",
+            "http",
+            "http_poller",
+            "kafka",
+            "redis",
+            "snmptrap",
+            "syslog",
+            "tcp",
+            "udp",
+            "unix",
+        ],
+        "inputs from the network come in a later version; `stdin`, `file`, `generator` and `pipeline` are there",
+    ),
+    (
+        Kind::Output,
+        &[
+            "csv",
+            "elasticsearch",
+            "email",
+            "exec",
+            "gelf",
+            "graphite",
+            "http",
+            "kafka",
+            "nagios",
+            "pipe",
+            "redis",
+            "s3",
+            "statsd",
+            "syslog",
+            "tcp",
+            "udp",
+        ],
+        "outputs to the network come in a later version; `index` keeps events here, behind a search API of Elasticsearch's form",
+    ),
+];
 
 impl Catalogue {
     /// Everything that is built in.
@@ -116,7 +178,14 @@ impl Catalogue {
             codecs: crate::codec::CODECS,
             filters: crate::filter::FILTERS,
             outputs: crate::output::OUTPUTS,
+            later: LATER,
         }
+    }
+
+    /// What to say of a plugin that later versions will have.
+    pub fn later(&self, kind: Kind, name: &str) -> Option<&'static str> {
+        let known = |entry: &&(Kind, &[&str], &'static str)| entry.0 == kind && entry.1.contains(&name);
+        self.later.iter().find(known).map(|(.., note)| *note)
     }
 
     /// The plugins of a kind.
@@ -226,13 +295,8 @@ pub const COMMON_INPUT: &[Opt] = &[
 /// Options of every codec besides its own.
 pub const COMMON_CODEC: &[Opt] = &[ECS, ENABLE_METRIC, ID];
 /// Options of every output besides its own.
-pub const COMMON_OUTPUT: &[Opt] = &[
-    CODEC,
-    ECS,
-    ENABLE_METRIC,
-    ID,
-    Opt::new("workers", Type::Number, Some("1"), "Accepted for Logstash's sake: outputs run on one thread each."),
-];
+pub const COMMON_OUTPUT: &[Opt] =
+    &[CODEC, ECS, ENABLE_METRIC, ID, Opt::idle("workers", Type::Number, Some("1"), "outputs run on one thread each.")];
 
 /// A value as the configuration gives it, `${VAR}` replaced and escapes resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -296,6 +360,8 @@ pub struct Context {
     pub check_only: bool,
     /// The embedded index, where the process has one open.
     pub index: Option<Arc<crate::index::Index>>,
+    /// The plugin's counters, where it runs.
+    pub stats: Option<Arc<crate::metric::PluginStats>>,
     /// Where metrics derived from events are entered.
     pub derived: Arc<crate::metric::Derived>,
     /// The addresses by which pipelines reach each other.
@@ -312,6 +378,7 @@ impl Context {
             data: std::env::temp_dir(),
             check_only,
             index: None,
+            stats: None,
             links: Arc::default(),
             derived: Default::default(),
         }

@@ -154,7 +154,13 @@ fn options(options: &[Opt], out: &mut String) {
             None if option.required => "required".to_owned(),
             None => String::new(),
         };
-        let _ = writeln!(out, "| `{}` | {} | {default} | {} |", option.name, takes(option.ty), cell(option.doc));
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {default} | {} |",
+            option.name,
+            takes(option.ty),
+            cell(&format!("{}{}", if option.idle { "Accepted for Logstash's sake: " } else { "" }, option.doc))
+        );
     }
 }
 

@@ -23,6 +23,7 @@ fn build(name: &str, options: Options, ecs: bool) -> Built<Codec> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     };

@@ -30,7 +30,9 @@ mod text;
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::event::{Batch, EventId, Frame};
+use crate::metric::PluginStats;
 use crate::plugin::{Build, Built, Context, Literal, Opt, Options, Spec, Type};
+use std::sync::Arc;
 
 /// Every codec, in alphabetical order. To add one: write its file, add its line here.
 pub static CODECS: &[&Spec] = &[
@@ -63,19 +65,35 @@ pub fn spec(name: &str) -> Option<&'static Spec> {
 /// there `plain` means `line` and `json` means `json_lines`, as in Logstash.
 pub fn build(options: &Options, default: &str, context: &Context) -> Built<Codec> {
     let none = Options { place: options.place_of("codec"), ..Options::default() };
-    let (name, own, context) = match options.get("codec").map(|s| &s.value) {
-        Some(Literal::Plugin(call)) => (call.name.as_str(), &call.options, context.plugin(&call.id, &call.options)),
-        _ => (options.str("codec").unwrap_or(default), &none, context.clone()),
+    let (own, context) = match options.get("codec").map(|s| &s.value) {
+        Some(Literal::Plugin(call)) => (&call.options, context.plugin(&call.id, &call.options)),
+        _ => (&none, context.clone()),
+    };
+    let (name, _) = named(options, default);
+    match spec(name).map(|spec| &spec.build) {
+        Some(Build::Codec(build)) => build(own, &context),
+        _ => Err(vec![Diagnostic::error(code::PLUGIN, options.place_of("codec"), format!("unknown codec `{name}`"))]),
+    }
+}
+
+/// The name of the codec that [`build`] makes, and the `id` that it was given.
+pub fn named<'a>(options: &'a Options, default: &'a str) -> (&'a str, Option<&'a str>) {
+    let (name, id) = match options.get("codec").map(|s| &s.value) {
+        Some(Literal::Plugin(call)) => (call.name.as_str(), call.options.str("id")),
+        _ => (options.str("codec").unwrap_or(default), None),
     };
     let name = match name {
         "plain" if default == "line" => "line",
         "json" if default == "line" => "json_lines",
         name => name,
     };
-    match spec(name).map(|spec| &spec.build) {
-        Some(Build::Codec(build)) => build(own, &context),
-        _ => Err(vec![Diagnostic::error(code::PLUGIN, options.place_of("codec"), format!("unknown codec `{name}`"))]),
-    }
+    (name, id)
+}
+
+/// The counters of the codec that [`build`] makes for a plugin with these; `None` if it makes none.
+pub fn counters(options: &Options, default: &str, plugin: &PluginStats) -> Option<Arc<PluginStats>> {
+    let (name, id) = named(options, default);
+    spec(name).map(|spec| plugin.with_codec(spec.name, id))
 }
 
 // Options that several codecs have.
@@ -102,7 +120,7 @@ pub struct Codec {
     /// messages of them. Inputs that frame by themselves (`file`) ignore it.
     pub delimiter: Option<Vec<u8>>,
     /// Makes a joiner for one stream, for codecs that join frames.
-    pub joiner: Option<std::sync::Arc<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>,
+    pub joiner: Option<Arc<dyn Fn() -> Box<dyn Joiner> + Send + Sync>>,
     /// Makes events of frames.
     pub decoder: Box<dyn Decoder>,
     /// Makes bytes of events.

@@ -168,6 +168,7 @@ impl Surroundings<'_> {
             data: self.settings.data().to_owned(),
             check_only: self.settings.check_only(),
             index: self.index.cloned(),
+            stats: None,
             derived: self.derived.clone(),
             links: self.links.clone(),
         };
@@ -200,6 +201,7 @@ pub fn derive_defaults(derived: &Arc<Derived>) {
         data: Default::default(),
         check_only: true,
         index: None,
+        stats: None,
         derived: derived.clone(),
         links: Default::default(),
     };

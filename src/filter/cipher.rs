@@ -49,12 +49,7 @@ pub(super) static SPEC: Spec = Spec {
         Opt::required("key", Type::Password, "The key; cut, or filled up with `key_pad`, to `key_size`."),
         Opt::new("key_pad", Type::String, Some(r#""\0""#), "What fills up a key that is too short."),
         Opt::new("key_size", Type::Number, Some("16"), "The bytes of the key: 16, 24 or 32 for aes, as its name says."),
-        Opt::new(
-            "max_cipher_reuse",
-            Type::Number,
-            Some("1"),
-            "Accepted for Logstash's sake: each text gets a cipher of its own.",
-        ),
+        Opt::idle("max_cipher_reuse", Type::Number, Some("1"), "each text gets a cipher of its own."),
         Opt::required("mode", Type::Enum(&["encrypt", "decrypt"]), "What to do."),
         Opt::new("source", Type::Field, Some("message"), "The field to read."),
         Opt::new("target", Type::Field, Some("message"), "The field for the result."),

@@ -396,6 +396,7 @@ pub(crate) mod tests {
             data: Default::default(),
             check_only: false,
             index: None,
+            stats: None,
             derived: Default::default(),
             links: Default::default(),
         }

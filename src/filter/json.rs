@@ -15,12 +15,7 @@ pub(super) static SPEC: Spec = Spec {
     name: "json",
     summary: "Parses a field that holds JSON.",
     options: &[
-        Opt::new(
-            "ecs_compatibility",
-            Type::Enum(&["disabled", "v1", "v8"]),
-            None,
-            "Accepted for Logstash's sake: it changes nothing here.",
-        ),
+        Opt::idle("ecs_compatibility", Type::Enum(&["disabled", "v1", "v8"]), None, "it changes nothing here."),
         Opt::new(
             "skip_on_invalid_json",
             Type::Boolean,

@@ -84,6 +84,7 @@ fn through(config: &str, given: &[String], case: &Json, ecs: bool) -> Result<Vec
         data: Default::default(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     };

@@ -55,6 +55,10 @@ impl<'a> Checker<'a> {
                 match spec.option(&name) {
                     None => self.unknown_option(spec, &name, at),
                     Some(option) => {
+                        if option.idle {
+                            let message = format!("`{name}` has no effect here");
+                            self.report(Diagnostic::error(code::UNUSED, at, message).label(option.doc).warning());
+                        }
                         if let Some(setting) = self.coerce(&name, option.ty, setting) {
                             options.settings.push((name, at, setting));
                         }
@@ -91,6 +95,10 @@ impl<'a> Checker<'a> {
         let elsewhere = [Kind::Input, Kind::Codec, Kind::Filter, Kind::Output]
             .into_iter()
             .find(|&other| self.language.catalogue.of(other).iter().any(|spec| spec.name == name));
+        if let Some(later) = self.language.catalogue.later(kind, name) {
+            self.report(mistake.label("not there yet").note(later));
+            return None;
+        }
         if let Some(near) = suggest::did_you_mean(name, names()) {
             mistake = mistake.label(near);
         } else if let Some(other) = elsewhere {
@@ -98,7 +106,7 @@ impl<'a> Checker<'a> {
         } else {
             mistake = mistake.label("no such plugin");
         }
-        self.report(mistake.note(format!("{}s: {}", word(kind), suggest::list(names()))));
+        self.report(mistake.note(format!("{}s: {}", word(kind), suggest::near(name, names()))));
         None
     }
 
@@ -109,7 +117,7 @@ impl<'a> Checker<'a> {
         let label = suggest::did_you_mean(name, all).unwrap_or_else(|| "no such setting".to_owned());
         let note = match spec.options {
             [] => format!("`{}` takes only what every {} takes", spec.name, word(spec.kind())),
-            _ => format!("`{}` takes: {}", spec.name, suggest::list(own())),
+            _ => format!("`{}` takes: {}", spec.name, suggest::near(name, own())),
         };
         self.report(Diagnostic::error(code::OPTION, place, message).label(label).note(note));
     }

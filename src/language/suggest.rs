@@ -19,6 +19,20 @@ pub fn did_you_mean<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) ->
     nearest(word, words).map(|near| format!("did you mean `{near}`?"))
 }
 
+/// Words for a message about `word`: all in their order where they are few, else the nearest first.
+pub fn near<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut words: Vec<&str> = words.into_iter().collect();
+    if words.len() > LISTED_MAX {
+        // A word within the other is nearer than letters alone say: `json` and `json_lines`.
+        let apart = |known: &str| {
+            let held = !word.is_empty() && (known.contains(word) || word.contains(known));
+            (!held, distance(word, known, usize::MAX - 1))
+        };
+        words.sort_by_key(|known| apart(known));
+    }
+    list(words)
+}
+
 /// `a, b, c`, cut short after a dozen.
 pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut words: Vec<&str> = words.into_iter().collect();
@@ -77,5 +91,29 @@ mod tests {
     fn long_lists_are_cut() {
         assert_eq!(list(["a", "b"]), "a, b");
         assert!(list(["x"; 13]).ends_with("x, …"));
+    }
+
+    #[test]
+    fn long_lists_begin_with_what_is_near() {
+        assert_eq!(near("c", ["b", "a", "c"]), "b, a, c", "few words stay in their order");
+        let words = [
+            "a",
+            "avro",
+            "cef",
+            "csv",
+            "dots",
+            "fluent",
+            "json",
+            "json_lines",
+            "line",
+            "plain",
+            "msgpack",
+            "rubydebug",
+            "x",
+        ];
+        assert!(near("jsno", words).starts_with("json, "));
+        assert!(near("lines", words).starts_with("line, json_lines, "));
+        assert!(near("ruby", words).starts_with("rubydebug, "));
+        assert!(near("", words).starts_with("a, x, "));
     }
 }

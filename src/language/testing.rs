@@ -36,7 +36,7 @@ spec!(MOUTH, "mouth", Output, &[Opt::required("path", Type::Path, "Where it writ
 
 /// `spring` → `raw` → `turn`, `drop` → `mouth`.
 pub(crate) static CATALOGUE: Catalogue =
-    Catalogue { inputs: &[&SPRING], codecs: &[&RAW], filters: &[&DROP, &TURN], outputs: &[&MOUTH] };
+    Catalogue { inputs: &[&SPRING], codecs: &[&RAW], filters: &[&DROP, &TURN], outputs: &[&MOUTH], later: &[] };
 
 /// Compiles one text against them, with `SET` as the only variable.
 pub(crate) fn compile_text(text: &str) -> Outcome {

@@ -213,6 +213,9 @@ pub struct PluginStats {
     pub duration_ns: Counter,
     /// Events on which it failed (a failure tag), or an output's failed attempts.
     pub failures: Counter,
+    /// Its codec's, where it is an input or output with one. Of a codec, `events_in` counts frames
+    /// where it decodes.
+    codec: Mutex<Option<Arc<PluginStats>>>,
 }
 
 impl PluginStats {
@@ -226,7 +229,26 @@ impl PluginStats {
             events_out: Counter::default(),
             duration_ns: Counter::default(),
             failures: Counter::default(),
+            codec: Mutex::default(),
         })
+    }
+
+    /// Its codec's counters.
+    pub fn codec(&self) -> Option<Arc<PluginStats>> {
+        self.codec.lock().clone()
+    }
+
+    /// Counters for its codec; those that are there if it is the same. Without an `id` of its own,
+    /// the codec is called after the plugin.
+    pub fn with_codec(&self, name: &'static str, id: Option<&str>) -> Arc<PluginStats> {
+        let id = id.map_or_else(|| format!("{name}_{}", self.id), str::to_owned);
+        let mut codec = self.codec.lock();
+        if let Some(known) = codec.as_ref().filter(|known| known.name == name && *known.id == *id) {
+            return known.clone();
+        }
+        let stats = PluginStats::new(&id, name, Kind::Codec);
+        *codec = Some(stats.clone());
+        stats
     }
 }
 

@@ -235,7 +235,9 @@ fn collect_plugins(pipelines: &[Arc<PipelineStats>], out: &mut Vec<Family>) {
     let mut family = |name, help, get: fn(&PluginStats) -> Value| {
         let mut family = Family::new(Kind::Counter, name, help);
         for pipeline in pipelines {
-            for plugin in &pipeline.shape.load().plugins {
+            let shape = pipeline.shape.load();
+            let codecs: Vec<_> = shape.plugins.iter().filter_map(|plugin| plugin.codec()).collect();
+            for plugin in shape.plugins.iter().chain(&codecs) {
                 let labels = [
                     ("pipeline", &*pipeline.id),
                     ("plugin", &*plugin.id),

@@ -6,7 +6,7 @@
 //! unacknowledged.
 
 use super::Output;
-use crate::codec::{self, Encoder};
+use crate::codec::Encoder;
 use crate::pipeline::Delivery;
 use crate::plugin::{Build, Built, Context, Opt, Options, Spec, Type};
 use std::fs::File;
@@ -42,7 +42,7 @@ struct Stdout<W> {
 }
 
 fn build(options: &Options, context: &Context) -> Built<Box<dyn Output>> {
-    let encoder = codec::build(options, "rubydebug", context)?.encoder;
+    let encoder = super::encoder(options, "rubydebug", context)?;
     // SAFETY: the descriptor is never closed by this `File`, see ManuallyDrop. std's own handle
     // would cut the burst into lines.
     let out = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDOUT_FILENO) });

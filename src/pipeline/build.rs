@@ -193,12 +193,13 @@ impl Builder<'_> {
         let Build::Input(build) = spec.build else { unreachable!("BUG: not an input") };
         let default = spec.option("codec").and_then(|option| option.default).unwrap_or("plain");
         let codec = codec::build(&call.options, default, &context);
+        let counters = codec::counters(&call.options, default, &stats);
         let (codec, input) = (self.keep(codec), build(&call.options, &context));
         let input = self.keep(input)?;
-        let Codec { delimiter, joiner, decoder, .. } = codec?;
+        let (Codec { delimiter, joiner, decoder, .. }, codec) = (codec?, counters?);
         let defaults = Defaults::new(&call.options);
         // The pipeline numbers it.
-        let source = Source { input: u64::MAX, decoder, defaults, stats: stats.clone(), queued: Arc::default() };
+        let source = Source { input: u64::MAX, decoder, defaults, stats: stats.clone(), codec, queued: Arc::default() };
         Some(planned(Some(BuiltInput { input, delimiter, joiner, source })))
     }
 
@@ -247,7 +248,7 @@ impl Builder<'_> {
                     None
                 } else {
                     let Build::Output(build) = spec.build else { unreachable!("BUG: not an output") };
-                    let built = build(&call.options, &context);
+                    let built = build(&call.options, &Context { stats: Some(stats.clone()), ..context });
                     Some(self.keep(built)?)
                 };
                 outputs.push(PlannedOutput { print, stats, output });
@@ -273,6 +274,7 @@ impl Source {
             decoder: self.decoder.fork(),
             defaults: self.defaults.clone(),
             stats: self.stats.clone(),
+            codec: self.codec.clone(),
             queued: self.queued.clone(),
         }
     }

@@ -7,6 +7,7 @@
 use super::ack::{Ack, Position, Tracker};
 use super::checkpoint::Checkpoints;
 use super::feed::Stop;
+use super::repeated::{Repeated, Said};
 use super::thread::{Bell, Thread};
 use crate::index::Index;
 use crate::metric::Derived;
@@ -14,10 +15,13 @@ use crate::metric::derive::Book;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often positions of pipelines without an index output are written.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
+
+const BOOK_FAILED: &str = "cannot write a book of derived metrics: after a crash counts may be off";
+const WRITE_FAILED: &str = "cannot write checkpoints: free space or fix the folder, they are written again soon";
 
 /// Who makes positions durable.
 pub(super) enum Keeper {
@@ -38,6 +42,8 @@ pub(super) struct File {
     /// The derived metrics of what is done, written before the positions.
     book: Option<Arc<Book>>,
     trackers: Mutex<Vec<Arc<Tracker>>>,
+    /// Writes that failed: of books, and of the file.
+    failures: [Repeated; 2],
 }
 
 impl Keeper {
@@ -57,6 +63,7 @@ impl Keeper {
             checkpoints: Mutex::new(checkpoints),
             book: derived.book(&book_of(id)),
             trackers: Mutex::default(),
+            failures: Default::default(),
         });
         let stop = Arc::new(Stop::default());
         let (stopped, work) = (stop.clone(), file.clone());
@@ -119,6 +126,9 @@ impl Keeper {
                 stop.stop();
                 let clean = thread.join().is_ok();
                 file.save();
+                let [books, writes] = &file.failures;
+                warn(books.rest(Instant::now()), BOOK_FAILED);
+                warn(writes.rest(Instant::now()), WRITE_FAILED);
                 clean
             }
         }
@@ -134,17 +144,28 @@ impl File {
             trackers.iter().zip(&ends).flat_map(|(tracker, &end)| tracker.take(end)).collect();
         let closed: Vec<(Arc<Tracker>, u64)> = trackers.iter().cloned().zip(ends.iter().copied()).collect();
         if let Some(Err(error)) = self.book.as_ref().map(|book| book.close(&closed, &positions)) {
-            tracing::error!(%error, "cannot write a book of derived metrics: after a crash counts may be off");
+            let said = self.failures[0].happened(1, &error, Instant::now());
+            warn(said, BOOK_FAILED);
         }
         if let Err(error) = self.checkpoints.lock().write(&positions) {
             // What is not written is in the checkpoints' memory and goes with the next write;
             // until then the inputs would read those events again after a crash.
-            tracing::error!(%error, "cannot write checkpoints: free space or fix the folder, they are written again soon");
+            let said = self.failures[1].happened(1, &error, Instant::now());
+            warn(said, WRITE_FAILED);
             return;
         }
         for (tracker, end) in trackers.iter().zip(ends) {
             tracker.durable(end);
         }
+    }
+}
+
+/// Says that a write failed, if it is to be said.
+fn warn(said: Option<Said>, what: &str) {
+    let Some(Said { times, seconds, cause }) = said else { return };
+    match seconds {
+        None => tracing::error!(error = cause, "{what}"),
+        Some(seconds) => tracing::error!(error = cause, times, seconds, "{what}"),
     }
 }
 

@@ -23,6 +23,7 @@ mod keeper;
 mod link;
 mod outlet;
 mod reload;
+mod repeated;
 pub mod route;
 mod thread;
 mod trial;
@@ -50,6 +51,7 @@ use keeper::Keeper;
 pub use keeper::book_of;
 use outlet::{Found, Mailbox, Outlet};
 use parking_lot::Mutex;
+use repeated::Repeated;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -92,6 +94,8 @@ pub struct Pipeline {
     observe: bool,
     /// When filters are flushed next.
     timer: Arc<Mutex<Instant>>,
+    /// Conditions that lost their events.
+    lost: Arc<Repeated>,
     trackers: HashMap<String, Arc<Tracker>>,
     /// The number of the next input.
     next_input: u64,
@@ -173,6 +177,7 @@ impl Pipeline {
             ordered: false,
             observe: true,
             timer: Flushes::timer(),
+            lost: Arc::default(),
             trackers: HashMap::new(),
             next_input: 0,
             keeper,
@@ -205,12 +210,13 @@ impl Pipeline {
         for input in self.inputs.iter_mut().chain(&mut self.leaving) {
             self.sound &= input.settle(true);
         }
-        let Pipeline { inputs, leaving, keeper, queue, late, workers, outputs, retired, sound, .. } = self;
+        let Pipeline { inputs, leaving, keeper, queue, late, workers, outputs, retired, sound, lost, .. } = self;
         drop((queue, late));
         let mut clean = sound;
         for (_, worker) in workers {
             clean &= worker.join().is_ok();
         }
+        worker::warn_of_lost(lost.rest(Instant::now()));
         for RunningOutput { outlet, thread, .. } in outputs.into_iter().chain(retired) {
             drop(outlet);
             clean &= thread.join().is_ok();
@@ -317,6 +323,7 @@ impl Pipeline {
             late: self.late.1.clone(),
             command: command.clone(),
             woken,
+            lost: self.lost.clone(),
             kit: self.kit(flushes),
             pool: self.pool.clone(),
             stats: self.stats.clone(),

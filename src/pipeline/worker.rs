@@ -7,6 +7,7 @@ use super::defaults::Defaults;
 use super::feed::Work;
 use super::flush::Flushes;
 use super::outlet::Outlet;
+use super::repeated::{Repeated, Said};
 use super::route::{CondError, split};
 use crate::codec::Decoder;
 use crate::event::{Batch, EventId, Timestamp};
@@ -119,6 +120,8 @@ pub(super) struct Source {
     pub(super) decoder: Box<dyn Decoder>,
     pub(super) defaults: Defaults,
     pub(super) stats: Arc<PluginStats>,
+    /// Its codec's.
+    pub(super) codec: Arc<PluginStats>,
     /// Its batches that wait for a worker.
     pub(super) queued: Arc<AtomicUsize>,
 }
@@ -183,6 +186,8 @@ pub(super) struct Worker {
     pub(super) late: Receiver<Work>,
     pub(super) command: Arc<Command>,
     pub(super) woken: Receiver<()>,
+    /// Conditions of the pipeline that lost their events.
+    pub(super) lost: Arc<Repeated>,
     pub(super) kit: Kit,
     pub(super) pool: Pool,
     pub(super) stats: Arc<PipelineStats>,
@@ -228,16 +233,16 @@ struct Ledger {
     unrouted: u64,
     /// Events to cancel.
     failed: Vec<EventId>,
+    /// Why the last of them was lost.
+    error: Option<CondError>,
 }
 
 impl Ledger {
     /// A condition that can't be evaluated loses its event, as in Logstash.
-    fn condition_failed(&mut self, event: EventId, error: &CondError) {
+    fn condition_failed(&mut self, event: EventId, error: CondError) {
         self.failed.push(event);
         self.dead += 1;
-        if self.dead == 1 {
-            tracing::warn!(%error, "cannot evaluate a condition: its event is dropped");
-        }
+        self.error = Some(error);
     }
 
     /// Enters the batch into the pipeline's ledger, so that it balances whenever it is read.
@@ -259,7 +264,10 @@ impl Worker {
             let Ok(work) = self.next() else { break };
             // An order that was given before the batch came holds for it.
             let goes_on = self.obey();
-            work.into_iter().for_each(|work| self.batch(work));
+            match work {
+                Some(work) => self.batch(work),
+                None => warn_of_lost(self.lost.due(Instant::now())),
+            }
             if !goes_on {
                 return self.leave(Flush::Retired);
             }
@@ -281,11 +289,16 @@ impl Worker {
         if let Ok(work) = self.late.try_recv() {
             return Ok(Some(work));
         }
+        if let Ok(work) = self.queue.try_recv() {
+            return Ok(Some(work));
+        }
+        let flush = self.kit.flushes.patience();
+        let patience = self.lost.patience(Instant::now()).map_or(flush, |lost| lost.min(flush));
         select! {
             recv(self.queue) -> work => work.map(Some),
             recv(self.late) -> work => Ok(work.ok()),
             recv(self.woken) -> _ => Ok(None),
-            default(self.kit.flushes.patience()) => Ok(None),
+            default(patience) => Ok(None),
         }
     }
 
@@ -358,6 +371,9 @@ impl Worker {
         ledger.unrouted = ledger.dead - dead;
         self.spare.give(events);
         ledger.enter(&self.stats, filtered);
+        if let Some(error) = &ledger.error {
+            warn_of_lost(self.lost.happened(ledger.dead, error, Instant::now()));
+        }
     }
 
     fn decode(&mut self, batch: &mut Batch, input: u64, now: Timestamp, events: &mut Vec<EventId>) {
@@ -371,6 +387,7 @@ impl Worker {
         source.defaults.begin(batch, now);
         source.defaults.apply(batch, events, u32::MAX);
         let (frames, tags) = (std::mem::take(&mut batch.frames), std::mem::take(&mut batch.frame_tags));
+        let (began, already) = (Instant::now(), events.len());
         for &frame in &frames {
             let first = events.len();
             source.decoder.decode(batch, frame, events);
@@ -378,6 +395,11 @@ impl Worker {
             if frame.tags != 0 {
                 tag(batch, &tags[frame.tags as usize - 1], &events[first..]);
             }
+        }
+        if !frames.is_empty() {
+            source.codec.events_in.add(frames.len() as u64);
+            source.codec.events_out.add((events.len() - already) as u64);
+            source.codec.duration_ns.add_time(began.elapsed());
         }
         (batch.frames, batch.frame_tags) = (frames, tags);
         source.stats.events_in.add(events.len() as u64);
@@ -400,6 +422,24 @@ impl Worker {
                 self.stats.taps.pass(stats, &shared, &list);
             }
             outlet.send(Delivery::new(shared.clone(), list, ack.clone()));
+        }
+    }
+}
+
+/// Says that conditions lost events, if there is something to say.
+pub(super) fn warn_of_lost(said: Option<Said>) {
+    match said {
+        None => {}
+        Some(Said { times, seconds: None, cause }) => {
+            tracing::warn!(error = cause, events = times, "cannot evaluate a condition: its event is dropped");
+        }
+        Some(Said { times, seconds: Some(seconds), cause }) => {
+            tracing::warn!(
+                error = cause,
+                events = times,
+                seconds,
+                "still cannot evaluate conditions: their events are dropped"
+            );
         }
     }
 }
@@ -435,7 +475,7 @@ fn filter(
             }
             Step::If { branches, otherwise } => {
                 let mut parts = spare.take_parts(branches.len() + 1);
-                split(branches, batch, events, &mut parts, &mut |event, error| ledger.condition_failed(event, &error));
+                split(branches, batch, events, &mut parts, &mut |event, error| ledger.condition_failed(event, error));
                 ledger.failed.drain(..).for_each(|event| batch.cancel(event));
                 events.clear();
                 let bodies = branches.iter_mut().map(|(_, steps)| steps).chain(std::iter::once(otherwise));
@@ -499,7 +539,7 @@ fn route(
             Route::Output(output) => lists[*output].extend_from_slice(events),
             Route::If { branches, otherwise } => {
                 let mut parts = spare.take_parts(branches.len() + 1);
-                split(branches, batch, events, &mut parts, &mut |event, error| ledger.condition_failed(event, &error));
+                split(branches, batch, events, &mut parts, &mut |event, error| ledger.condition_failed(event, error));
                 ledger.failed.clear();
                 let bodies = branches.iter().map(|(_, routes)| routes).chain(std::iter::once(otherwise));
                 for (part, routes) in parts.iter().zip(bodies) {

@@ -56,6 +56,7 @@ fn decoder(name: &str, ecs: bool) -> Box<dyn Decoder> {
         data: "/nonexistent".into(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     };

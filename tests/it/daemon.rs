@@ -46,6 +46,23 @@ fn bad_input_is_tagged_and_the_ledger_balances() {
     assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
 }
 
+/// What goes wrong with every event fills no log: it is said at once, and what came behind it at the
+/// end (or every half a minute).
+#[test]
+fn conditions_that_fail_are_said_once_and_summed_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipeline = "input { generator { count => 20000 } } filter { if [none] > 1 { drop { } } } output { null { } }";
+    let data = format!("--path.data={}", dir.path().join("data").display());
+    let run = logboom().args([&data, "--api.enabled=false", "-w", "2", "-e", pipeline]).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.success(), "{said}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("cannot evaluate")).collect();
+    let events = |line: &str| line.split("events=").nth(1)?.split_whitespace().next()?.parse::<u64>().ok();
+    assert!(lines.len() >= 2 && lines.len() < 8, "{said}");
+    assert_eq!(lines.iter().filter_map(|line| events(line)).sum::<u64>(), 20_000, "{said}");
+    assert!(lines[0].contains("cannot compare a missing field with a number"), "{said}");
+}
+
 #[test]
 fn a_folder_in_use_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -65,7 +65,7 @@ fn events_fan_out_come_together_and_all_end_in_order() {
 #[test]
 fn a_position_moves_only_when_the_last_pipeline_is_done() {
     let dir = tempfile::tempdir().unwrap();
-    let (log, fifo) = (dir.path().join("app.log"), dir.path().join("fifo"));
+    let [log, other, fifo] = ["app.log", "other", "fifo"].map(|name| dir.path().join(name));
     let name = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
     // SAFETY: the name is a C string that outlives the call.
     assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
@@ -74,8 +74,13 @@ fn a_position_moves_only_when_the_last_pipeline_is_done() {
             (
                 "first",
                 format!(
-                    "input {{ file {{ path => '{}' start_position => beginning }} }} output {{ pipeline {{ send_to => last }} }}",
-                    log.display()
+                    "input {{
+                        file {{ id => log path => '{}' start_position => beginning }}
+                        file {{ id => aside path => '{}' start_position => beginning add_field => {{ aside => yes }} }}
+                     }}
+                     output {{ if [aside] {{ null {{ }} }} else {{ pipeline {{ send_to => last }} }} }}",
+                    log.display(),
+                    other.display()
                 ),
             ),
             ("last", format!("input {{ pipeline {{ address => last }} }} output {{ {output} }}")),
@@ -90,8 +95,14 @@ fn a_position_moves_only_when_the_last_pipeline_is_done() {
         (stats["pipelines"]["last"]["events"]["out"] == 1).then_some(())
     });
     assert!(arrived.is_some(), "{}", daemon.log());
-    // Longer than positions take to be written.
-    std::thread::sleep(Duration::from_millis(1200));
+    // Positions are written all the same: those of another input of the pipeline, which arrive later.
+    std::fs::write(&other, "x\n").unwrap();
+    let kept = dir.path().join("data/checkpoints/first.checkpoint");
+    let written = until(Duration::from_secs(20), || {
+        std::fs::read_to_string(&kept).is_ok_and(|text| text.contains("/aside/")).then_some(())
+    });
+    assert!(written.is_some(), "{}", daemon.log());
+    assert!(!std::fs::read_to_string(&kept).unwrap().contains("/log/"), "what is not durable has no position");
     daemon.kill();
     // Nothing was durable: it comes again.
     let mut daemon =

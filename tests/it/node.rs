@@ -69,7 +69,8 @@ fn answers_have_logstash_s_shapes() {
                 "events": events, "flow": pipeline_flow,
                 "plugins": {
                     "inputs": [{ "id": "", "name": "", "flow": { "throughput": rates }, "events": { "out": 0, "queue_push_duration_in_millis": 0 } }],
-                    "codecs": [],
+                    "codecs": [{ "id": "", "name": "plain", "decode": { "writes_in": 0, "out": 0, "duration_in_millis": 0 },
+                        "encode": { "writes_in": 0, "duration_in_millis": 0 } }],
                     "filters": [{ "id": "parse", "name": "json", "flow": { "worker_utilization": rates, "worker_millis_per_event": rates },
                         "events": { "in": 0, "out": 0, "duration_in_millis": 0 } }],
                     "outputs": [{ "id": "sink", "name": "null", "events": { "in": 0, "out": 0, "duration_in_millis": 0 } }],
@@ -97,6 +98,37 @@ fn answers_have_logstash_s_shapes() {
     let plugins = daemon.node("/_node/plugins");
     let names: Vec<&str> = plugins["plugins"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"logstash-filter-grok") && plugins["total"] == names.len());
+    assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
+}
+
+/// Counted are what inputs decode and outputs encode; a codec keeps its counts over reloads.
+#[test]
+fn codecs_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let pipeline = format!(
+        "input {{ generator {{ id => gen lines => ['[{{\"n\":1}},{{\"n\":2}}]'] count => 500 codec => json {{ id => reads }} }} file {{ path => '/nonexistent/*' }} }}
+         output {{ null {{ }} file {{ id => sink path => '{}' codec => json_lines }} }}",
+        out.display()
+    );
+    let mut daemon = Daemon::start(&dir.path().join("data"), &pipeline, &[]);
+    let counted = until(Duration::from_secs(20), || {
+        let stats = daemon.node("/_node/stats/pipelines/main");
+        let codecs = stats["pipelines"]["main"]["plugins"]["codecs"].clone();
+        let of = |id: &str| codecs.as_array()?.iter().find(|codec| codec["id"] == id).cloned();
+        let (reads, writes) = (of("reads")?, of("json_lines_sink")?);
+        let there = reads["decode"]["out"] == 1000 && writes["encode"]["writes_in"] == 1000;
+        there.then_some((reads, writes, codecs))
+    });
+    let (reads, writes, codecs) = counted.unwrap_or_else(|| panic!("{}", daemon.log()));
+    assert_eq!((&reads["name"], &reads["decode"]["writes_in"]), (&json!("json"), &json!(500)), "{codecs}");
+    assert_eq!((&reads["encode"]["writes_in"], &writes["decode"]["writes_in"]), (&json!(0), &json!(0)), "{codecs}");
+    // The input file has one, too; the output null does not use its own.
+    assert_eq!(codecs.as_array().unwrap().len(), 3, "{codecs}");
+    let (_, text) = get(daemon.api, "/metrics").unwrap();
+    let series =
+        "logboom_plugin_events_out_total{pipeline=\"main\",plugin=\"reads\",kind=\"codec\",name=\"json\"} 1000";
+    assert!(text.contains(series), "{text}");
     assert_eq!(daemon.stop(), Some(0), "{}", daemon.log());
 }
 

@@ -69,9 +69,7 @@ pub(super) fn pipeline(p: &PipelineStats, flows: &Flows) -> Value {
             "inputs": plugins(Kind::Input, |i| json!({ "events": {
                 "out": i.events_out.get(), "queue_push_duration_in_millis": millis(&i.duration_ns),
             } })),
-            "codecs": plugins(Kind::Codec, |c| json!({ "decode": {
-                "writes_in": c.events_in.get(), "out": c.events_out.get(), "duration_in_millis": millis(&c.duration_ns),
-            } })),
+            "codecs": codecs(p),
             "filters": plugins(Kind::Filter, worked),
             "outputs": plugins(Kind::Output, worked),
         },
@@ -94,10 +92,33 @@ fn shown(plugin: &PluginStats, p: &PipelineStats, flows: &Flows, show: fn(&Plugi
         Value::Object(more) => all.extend(more),
         _ => unreachable!("BUG: a plugin is shown as an object"),
     }
-    if plugin.kind != Kind::Codec {
-        all.insert("flow".to_owned(), flow::plugin(flows, p, plugin));
-    }
+    all.insert("flow".to_owned(), flow::plugin(flows, p, plugin));
     Value::Object(all)
+}
+
+/// The codecs of inputs, which decode, and of outputs, which encode.
+fn codecs(p: &PipelineStats) -> Vec<Value> {
+    let shape = p.shape.load();
+    let with_codecs = shape.plugins.iter().filter_map(|plugin| Some((plugin.kind, plugin.codec()?)));
+    with_codecs
+        .map(|(of, codec)| {
+            let when = |does: bool, counter: &Counter| if does { counter.get() } else { 0 };
+            let (decodes, encodes) = (of == Kind::Input, of == Kind::Output);
+            json!({
+                "id": *codec.id,
+                "name": codec.name,
+                "decode": {
+                    "writes_in": when(decodes, &codec.events_in),
+                    "out": when(decodes, &codec.events_out),
+                    "duration_in_millis": when(decodes, &codec.duration_ns) / 1_000_000,
+                },
+                "encode": {
+                    "writes_in": when(encodes, &codec.events_in),
+                    "duration_in_millis": when(encodes, &codec.duration_ns) / 1_000_000,
+                },
+            })
+        })
+        .collect()
 }
 
 fn reloads(reloads: &Reloads, last: bool) -> Value {

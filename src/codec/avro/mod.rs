@@ -45,18 +45,8 @@ pub(super) static SPEC: Spec = Spec {
             None,
             "PEM files with the certificates that vouch for the server of the schema.",
         ),
-        Opt::new(
-            "ssl_cipher_suites",
-            Type::Array,
-            None,
-            "Accepted for Logstash's sake: those of TLS 1.2 and 1.3 that are safe are used.",
-        ),
-        Opt::new(
-            "ssl_enabled",
-            Type::Boolean,
-            None,
-            "Accepted for Logstash's sake: whether TLS is used is seen from the address.",
-        ),
+        Opt::idle("ssl_cipher_suites", Type::Array, None, "those of TLS 1.2 and 1.3 that are safe are used."),
+        Opt::idle("ssl_enabled", Type::Boolean, None, "whether TLS is used is seen from the address."),
         Opt::new("ssl_key", Type::Path, None, "A PEM file with the key of `ssl_certificate`."),
         Opt::new("ssl_keystore_password", Type::Password, None, "Refused with `ssl_keystore_path`."),
         Opt::new(
@@ -66,12 +56,7 @@ pub(super) static SPEC: Spec = Spec {
             "Refused: Java's stores can't be read; use `ssl_certificate` and `ssl_key`.",
         ),
         Opt::new("ssl_keystore_type", Type::Enum(&["jks", "pkcs12"]), None, "Refused with `ssl_keystore_path`."),
-        Opt::new(
-            "ssl_supported_protocols",
-            Type::Array,
-            None,
-            "Accepted for Logstash's sake: TLS 1.2 and 1.3 are used.",
-        ),
+        Opt::idle("ssl_supported_protocols", Type::Array, None, "TLS 1.2 and 1.3 are used."),
         Opt::new("ssl_truststore_password", Type::Password, None, "Refused with `ssl_truststore_path`."),
         Opt::new(
             "ssl_truststore_path",
@@ -86,11 +71,11 @@ pub(super) static SPEC: Spec = Spec {
             Some("full"),
             "Whether the certificate of the server of the schema is verified.",
         ),
-        Opt::new(
+        Opt::idle(
             "tag_on_failure",
             Type::Boolean,
             Some("false"),
-            "Accepted for Logstash's sake: the tag `_avroparsefailure` is always set (Logstash stops without it).",
+            "the tag `_avroparsefailure` is always set (Logstash stops without it).",
         ),
         TARGET,
         text("username", "The user at the server of the schema."),

@@ -47,12 +47,7 @@ pub(super) static SPEC: Spec = Spec {
             Some("[]"),
             "Languages whose stack traces are joined with the line before them: `java`, `python`, `go`, `ruby`, `dotnet`. Not an option of Logstash's.",
         ),
-        Opt::new(
-            "streaming_input",
-            Type::Boolean,
-            Some("false"),
-            "Accepted for Logstash's sake: inputs give whole lines.",
-        ),
+        Opt::idle("streaming_input", Type::Boolean, Some("false"), "inputs give whole lines."),
         Opt::new(
             "what",
             Type::Enum(&["previous", "next"]),

@@ -144,7 +144,6 @@ impl<'p> Reader<'p> {
     }
 
     /// Whether what was read is repeated, and if so, whether it must stand there once at least.
-    #[allow(clippy::option_option)]
     fn repetition(&mut self) -> Option<Option<bool>> {
         let at_least_once = match self.rest.chars().next() {
             Some('*' | '?') => false,

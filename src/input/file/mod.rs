@@ -121,12 +121,7 @@ pub(super) static SPEC: Spec = Spec {
             None,
             "Where a Logstash kept its positions: read at first contact with a file. `/dev/null`: no positions are kept.",
         ),
-        Opt::new(
-            "sincedb_write_interval",
-            Type::Any,
-            Some("15"),
-            "Accepted for Logstash's sake: positions are kept as soon as events are durable.",
-        ),
+        Opt::idle("sincedb_write_interval", Type::Any, Some("15"), "positions are kept as soon as events are durable."),
         Opt::new(
             "start_position",
             Type::Enum(&["beginning", "end"]),

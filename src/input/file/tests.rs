@@ -28,6 +28,7 @@ fn context() -> Context {
         data: PathBuf::new(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     }

@@ -12,6 +12,7 @@ mod value;
 use super::lexer::Lexer;
 use super::parser::parse;
 use crate::diagnostic::{Diagnostic, Severity};
+use value::Form;
 
 /// Columns of a line at the most, where it can be helped.
 const WIDTH: usize = 100;
@@ -249,7 +250,7 @@ impl<'t> Writer<'t> {
     fn setting(&mut self) {
         self.key();
         self.arrow();
-        self.value();
+        self.value(Form::Fitting);
     }
 
     fn arrow(&mut self) {

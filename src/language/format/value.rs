@@ -3,6 +3,15 @@
 use super::{Gap, WIDTH, Writer};
 use crate::language::lexer::Lexer;
 
+/// How what stands in brackets is written.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Form {
+    /// On one line.
+    Flat,
+    /// On one line where it stood on one and fits, else spread out.
+    Fitting,
+}
+
 impl<'t> Writer<'t> {
     /// Whether what begins at the lexer with `open` stood on one line, and how much it takes there.
     fn on_one_line(&self, write: impl Fn(&mut Writer<'t>)) -> Option<String> {
@@ -79,15 +88,18 @@ impl<'t> Writer<'t> {
             self.lexer.sign("=>");
             self.out.push_str(" => ");
             self.gap();
-            self.flat_value();
+            self.value(Form::Flat);
         }
     }
 
-    pub(super) fn value(&mut self) {
-        match self.lexer.peek() {
-            Some('[') => self.array(),
-            Some('{') => self.hash(),
-            Some('"' | '\'') => self.text(),
+    /// A value, whose brackets are written on one line or as it fits.
+    pub(super) fn value(&mut self, form: Form) {
+        match (self.lexer.peek(), form) {
+            (Some('['), Form::Fitting) => self.array(),
+            (Some('['), Form::Flat) => self.flat_array(),
+            (Some('{'), Form::Fitting) => self.hash(),
+            (Some('{'), Form::Flat) => self.flat_hash(),
+            (Some('"' | '\''), _) => self.text(),
             _ => {
                 let start = self.lexer.offset();
                 if self.lexer.name().is_none() {
@@ -95,13 +107,17 @@ impl<'t> Writer<'t> {
                 }
                 let end = self.lexer.offset();
                 let gap = self.gap();
-                if self.lexer.peek() == Some('{') {
-                    self.out.push_str(self.lexer.slice(start, end));
-                    self.inner_comments(&gap);
-                    return self.plugin();
+                if self.lexer.peek() != Some('{') {
+                    self.lexer.rewind(start);
+                    return self.word();
                 }
-                self.lexer.rewind(start);
-                self.word();
+                self.out.push_str(self.lexer.slice(start, end));
+                if form == Form::Flat {
+                    self.out.push(' ');
+                    return self.flat_plugin();
+                }
+                self.inner_comments(&gap);
+                self.plugin();
             }
         }
     }
@@ -113,29 +129,6 @@ impl<'t> Writer<'t> {
             self.lexer.bump();
         }
         self.slice(start);
-    }
-
-    fn flat_value(&mut self) {
-        match self.lexer.peek() {
-            Some('[') => self.flat_array(),
-            Some('{') => self.flat_hash(),
-            Some('"' | '\'') => self.text(),
-            _ => {
-                let start = self.lexer.offset();
-                if self.lexer.name().is_none() {
-                    self.lexer.bump();
-                }
-                let end = self.lexer.offset();
-                self.gap();
-                if self.lexer.peek() == Some('{') {
-                    self.out.push_str(self.lexer.slice(start, end));
-                    self.out.push(' ');
-                    return self.flat_plugin();
-                }
-                self.lexer.rewind(start);
-                self.word();
-            }
-        }
     }
 
     fn flat_array(&mut self) {
@@ -152,7 +145,7 @@ impl<'t> Writer<'t> {
             }
             self.out.push_str(if first { "" } else { ", " });
             first = false;
-            self.flat_value();
+            self.value(Form::Flat);
         }
     }
 
@@ -182,7 +175,7 @@ impl<'t> Writer<'t> {
             }
             self.statement_gap(&Gap { blank: false, ..gap }, first);
             first = false;
-            self.value();
+            self.value(Form::Fitting);
         }
     }
 
@@ -247,12 +240,12 @@ impl<'t> Writer<'t> {
                 return self.out.push_str(" }");
             }
             self.out.push(' ');
-            self.flat_value();
+            self.value(Form::Flat);
             self.gap();
             self.lexer.sign("=>");
             self.out.push_str(" => ");
             self.gap();
-            self.flat_value();
+            self.value(Form::Flat);
         }
     }
 
@@ -272,9 +265,9 @@ impl<'t> Writer<'t> {
             }
             self.statement_gap(&gap, first);
             first = false;
-            self.value();
+            self.value(Form::Fitting);
             self.arrow();
-            self.value();
+            self.value(Form::Fitting);
         }
     }
 }

@@ -10,7 +10,7 @@
 mod target;
 
 use super::Output;
-use crate::codec::{self, Encoder};
+use crate::codec::Encoder;
 use crate::diagnostic::{Diagnostic, code};
 use crate::event::Template;
 use crate::pipeline::Delivery;
@@ -139,7 +139,7 @@ fn build(options: &Options, context: &Context) -> Built<Box<dyn Output>> {
         path: Template::parse(&path),
         failure: root.join(options.str("filename_failure").unwrap_or("_filepath_failures")),
         root,
-        encoder: codec::build(options, "json_lines", context)?.encoder,
+        encoder: super::encoder(options, "json_lines", context)?,
         how: How {
             gzip: options.bool("gzip", false),
             overwrite: options.str("write_behavior") == Some("overwrite"),

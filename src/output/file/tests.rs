@@ -22,6 +22,7 @@ fn output(path: &str, pairs: &[(&str, &str)]) -> Built<Box<dyn Output>> {
         data: PathBuf::new(),
         check_only: false,
         index: None,
+        stats: None,
         derived: Default::default(),
         links: Default::default(),
     };
