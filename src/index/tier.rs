@@ -47,7 +47,14 @@ impl Tier {
         }
         for entry in batch.fields(event) {
             let tier = match entry.value {
-                Value::Str(text) if entry.key.is_level() => Tier::of_level(batch.text(text)),
+                Value::Str(text) if entry.key.is_level() => match batch.bytes(text) {
+                    // The four that nearly all lines have, before the table is walked.
+                    b"INFO" => Some(Tier::Info),
+                    b"ERROR" => Some(Tier::Error),
+                    b"WARN" => Some(Tier::Warn),
+                    b"DEBUG" => Some(Tier::Debug),
+                    _ => Tier::of_level(batch.text(text)),
+                },
                 Value::Object(list) if entry.key == FieldId::LOG => {
                     let level = batch.entries(list).iter().find(|e| e.key == FieldId::LEVEL);
                     level.and_then(|e| batch.as_text(e.value)).and_then(Tier::of_level)

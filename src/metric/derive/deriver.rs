@@ -5,11 +5,13 @@
 //! that was seen before, until the batch is through: then each series that was touched takes its
 //! [`Delta`] under its own lock.
 //!
-//! Label sets are numbers here ([`Source`]). A metric whose family is full counts what it does not
-//! know in one series whose label values are all `other`.
+//! Label sets are numbers here ([`Source`]), and events that share all of them are a group
+//! ([`Groups`]). A metric whose family is full counts what it does not know in one series whose label
+//! values are all `other`.
 
+use super::groups::Groups;
 use super::series::{Delta, Series, TRACE_BYTES_MAX};
-use super::source::{self, Number, Source, UNKNOWN};
+use super::source::{self, LEVEL, Number, Source, Text, UNKNOWN};
 use super::{Derived, Metric, exponential};
 use crate::event::{Batch, EventId, Timestamp, Value};
 use crate::index::Tier;
@@ -28,12 +30,9 @@ pub struct Deriver {
     counting: Vec<Counting>,
     /// Numbers of the present batch's label values, a column for each source.
     ids: Vec<Vec<u32>>,
-    /// Tiers of the present batch's events, if anybody asks.
-    tiers: Vec<Tier>,
+    groups: Groups,
     /// The home's generation that the tables are of.
     generation: u64,
-    /// Whether any source or number needs the event's tier.
-    needs_tier: bool,
     /// What series got since the last [`Deriver::settle`], where books are kept.
     journal: Vec<(Arc<Series>, Delta)>,
 }
@@ -43,13 +42,14 @@ struct Counting {
     metric: Arc<Metric>,
     /// Label name and source.
     labels: Vec<(String, usize)>,
+    /// The source of levels, where the metric's number is of them.
+    level: usize,
+    /// Where the metric's field stood in the last event.
     number: usize,
     slots: Vec<Slot>,
-    /// The label values' numbers of each slot, one slot after the other.
-    keys: Vec<u32>,
+    /// The slot of each group's label values, as far as they were met.
+    slot_of: Vec<u32>,
     at: FxHashMap<Box<[u32]>, u32>,
-    /// Slots found lately, by their key's hash.
-    near: Box<[u32; NEAR]>,
     /// The key that is looked for.
     key: Vec<u32>,
     other: Option<u32>,
@@ -69,15 +69,10 @@ struct Slot {
     best: (f64, EventId),
 }
 
-/// A power of two.
-const NEAR: usize = 64;
-
 /// The batch that is counted.
 struct Seen<'a> {
     batch: &'a Batch,
-    events: &'a [EventId],
-    tiers: &'a [Tier],
-    ids: &'a [Vec<u32>],
+    groups: &'a Groups,
     now_ms: i64,
 }
 
@@ -85,34 +80,35 @@ impl Deriver {
     /// For metrics of `home`, which are derived in one pass.
     pub fn new(home: Arc<Derived>, metrics: &[Arc<Metric>]) -> Deriver {
         let mut sources: Vec<Source> = Vec::new();
+        let mut source = |text: &Text, written: &str| {
+            let known = sources.iter().position(|source| source.written == written);
+            known.unwrap_or_else(|| {
+                sources.push(Source::new(text.clone(), written));
+                sources.len() - 1
+            })
+        };
         let counting = metrics.iter().map(|metric| {
-            let labels = metric.labels.iter().map(|(name, text, written)| {
-                let known = sources.iter().position(|source| source.written == *written);
-                let at = known.unwrap_or_else(|| {
-                    sources.push(Source::new(text.clone(), written));
-                    sources.len() - 1
-                });
-                (name.clone(), at)
-            });
-            Counting::new(metric.clone(), labels.collect())
+            let labels = metric.labels.iter().map(|(name, text, written)| (name.clone(), source(text, written)));
+            let labels = labels.collect();
+            let level = if matches!(metric.number, Number::Error) { source(&Text::Level, LEVEL) } else { 0 };
+            Counting::new(metric.clone(), labels, level)
         });
-        let counting: Vec<Counting> = counting.collect();
-        let needs_tier = metrics.iter().any(|metric| metric.needs_tier());
+        let counting = counting.collect();
+        let (ids, groups) = (vec![Vec::new(); sources.len()], Groups::new(sources.len()));
         let generation = home.generation();
-        let ids = vec![Vec::new(); sources.len()];
-        Deriver { home, sources, counting, ids, tiers: Vec::new(), generation, needs_tier, journal: Vec::new() }
+        Deriver { home, sources, counting, ids, groups, generation, journal: Vec::new() }
     }
 
     /// The same for another worker.
     pub fn fork(&self) -> Deriver {
+        let counting = self.counting.iter().map(|c| Counting::new(c.metric.clone(), c.labels.clone(), c.level));
         Deriver {
             home: self.home.clone(),
             sources: self.sources.iter().map(Source::fork).collect(),
-            counting: self.counting.iter().map(|c| Counting::new(c.metric.clone(), c.labels.clone())).collect(),
+            counting: counting.collect(),
             ids: vec![Vec::new(); self.sources.len()],
-            tiers: Vec::new(),
+            groups: Groups::new(self.sources.len()),
             generation: self.generation,
-            needs_tier: self.needs_tier,
             journal: Vec::new(),
         }
     }
@@ -126,25 +122,24 @@ impl Deriver {
         if generation != self.generation {
             // Series have expired: what is still alive comes back with its next event.
             self.sources.iter_mut().for_each(Source::clear);
+            self.groups.clear();
             self.counting.iter_mut().for_each(Counting::clear);
             self.generation = generation;
         }
-        let now_ms = now.millis();
-        if self.needs_tier {
-            self.tiers.clear();
-            self.tiers.extend(events.iter().map(|&event| Tier::of_event(batch, event)));
-        }
-        for (ids, source) in self.ids.iter_mut().zip(&mut self.sources) {
-            source.fill(batch, events, &self.tiers, ids);
+        if self.groups.are_many() {
+            self.groups.clear();
+            self.counting.iter_mut().for_each(|counting| counting.slot_of.clear());
         }
         // Column by column: the same few branches in a row, which the processor learns.
-        let seen = Seen { batch, events, tiers: &self.tiers, ids: &self.ids, now_ms };
-        for counting in &mut self.counting {
-            for row in 0..events.len() {
-                counting.event(row, &seen, &mut self.sources, &self.home);
-            }
+        for (ids, source) in self.ids.iter_mut().zip(&mut self.sources) {
+            source.fill(batch, events, ids);
         }
-        self.end(batch, now_ms);
+        self.groups.fill(events, &self.ids);
+        let seen = Seen { batch, groups: &self.groups, now_ms: now.millis() };
+        for counting in &mut self.counting {
+            counting.batch(events, &seen, &mut self.sources, &self.home);
+        }
+        self.end(batch, now.millis());
     }
 
     /// Gives each series that was touched what the batch brought.
@@ -191,15 +186,15 @@ impl Deriver {
 }
 
 impl Counting {
-    fn new(metric: Arc<Metric>, labels: Vec<(String, usize)>) -> Counting {
+    fn new(metric: Arc<Metric>, labels: Vec<(String, usize)>, level: usize) -> Counting {
         Counting {
             metric,
             labels,
+            level,
             number: 0,
             slots: Vec::new(),
-            keys: Vec::new(),
+            slot_of: Vec::new(),
             at: FxHashMap::default(),
-            near: Box::new([UNKNOWN; NEAR]),
             key: Vec::new(),
             other: None,
             full: false,
@@ -213,26 +208,37 @@ impl Counting {
     fn clear(&mut self) {
         debug_assert!(self.dirty.is_empty(), "BUG: cleared within a batch");
         self.slots.clear();
-        self.keys.clear();
+        self.slot_of.clear();
         self.at.clear();
-        self.near.fill(UNKNOWN);
         (self.other, self.full) = (None, false);
     }
 
-    #[inline]
-    fn event(&mut self, row: usize, seen: &Seen, sources: &mut [Source], home: &Derived) {
-        let Some(value) = self.value(row, seen) else { return };
-        let at = self.slot(row, seen, sources, home);
-        let event = seen.events[row];
-        let slot = &mut self.slots[at as usize];
-        if !slot.dirty {
-            slot.dirty = true;
-            slot.best = (value, event);
-            self.dirty.push(at);
-        } else if value > slot.best.0 {
-            slot.best = (value, event);
+    fn batch(&mut self, events: &[EventId], seen: &Seen, sources: &mut [Source], home: &Derived) {
+        let metric = self.metric.clone();
+        if metric.counts_groups() {
+            for (group, members) in seen.groups.present() {
+                let value = self.number_of_group(group, seen) * metric.scale;
+                if self.counts(value, members.count) {
+                    let at = self.slot(group, members.count, seen, sources, home);
+                    let delta = self.touch(at, value, members.first);
+                    delta.events += u64::from(members.count);
+                    delta.sum += value * f64::from(members.count);
+                }
+            }
+            return;
         }
-        let (metric, delta) = (&*self.metric, &mut slot.delta);
+        for (row, &event) in events.iter().enumerate() {
+            let group = seen.groups.of(row);
+            if let Some(value) = self.value(&metric, group, event, seen) {
+                let at = self.slot(group, 1, seen, sources, home);
+                self.event(&metric, at, value, event, seen);
+            }
+        }
+    }
+
+    #[inline]
+    fn event(&mut self, metric: &Metric, at: u32, value: f64, event: EventId, seen: &Seen) {
+        let delta = self.touch(at, value, event);
         delta.events += 1;
         match metric.family.kind {
             Kind::Histogram => {
@@ -254,25 +260,36 @@ impl Counting {
                 let at_ms = seen.batch.timestamp(event).map_or(seen.now_ms, Timestamp::millis);
                 if at_ms >= delta.at_ms {
                     (delta.sum, delta.at_ms) = (value, at_ms);
-                    slot.best = (value, event);
+                    self.slots[at as usize].best = (value, event);
                 }
             }
             _ => delta.sum += value,
         }
     }
 
+    /// What a slot has got of the present batch, to which a value is added.
+    #[inline]
+    fn touch(&mut self, at: u32, value: f64, event: EventId) -> &mut Delta {
+        let slot = &mut self.slots[at as usize];
+        if !slot.dirty {
+            slot.dirty = true;
+            slot.best = (value, event);
+            self.dirty.push(at);
+        } else if value > slot.best.0 {
+            slot.best = (value, event);
+        }
+        &mut slot.delta
+    }
+
     /// What an event is worth; `None` where it does not count.
     #[inline]
-    fn value(&mut self, row: usize, seen: &Seen) -> Option<f64> {
-        let (metric, event) = (&*self.metric, seen.events[row]);
+    fn value(&mut self, metric: &Metric, group: u32, event: EventId, seen: &Seen) -> Option<f64> {
         let value = match &metric.number {
-            Number::One => 1.0,
-            Number::Error => f64::from(seen.tiers[row] == Tier::Error),
             Number::Field(field) => source::read(seen.batch, event, field, &mut self.number)?,
+            _ => self.number_of_group(group, seen),
         };
         let value = value * metric.scale;
-        if !value.is_finite() || (metric.family.kind == Kind::Counter && value < 0.0) {
-            self.ignored += 1;
+        if !self.counts(value, 1) {
             return None;
         }
         if let Some(age_ms) = metric.max_age_ms
@@ -284,41 +301,53 @@ impl Counting {
         Some(value)
     }
 
-    /// The slot of an event's label values.
+    /// What each event of a group is worth, where the metric has no field.
     #[inline]
-    fn slot(&mut self, row: usize, seen: &Seen, sources: &mut [Source], home: &Derived) -> u32 {
-        let mut hash = 0_u64;
-        for (_, source) in &self.labels {
-            hash = (hash.rotate_left(7) ^ u64::from(seen.ids[*source][row])).wrapping_mul(source::SPREAD);
+    fn number_of_group(&self, group: u32, seen: &Seen) -> f64 {
+        match self.metric.number {
+            Number::Error => f64::from(seen.groups.key(group)[self.level] == Tier::Error as u32),
+            _ => 1.0,
         }
-        let place = (hash >> 58) as usize;
-        let at = self.near[place] as usize;
-        let width = self.labels.len();
-        if at < self.slots.len() {
-            let key = &self.keys[at * width..(at + 1) * width];
-            if self.labels.iter().zip(key).all(|((_, source), &id)| seen.ids[*source][row] == id) {
-                return at as u32;
-            }
+    }
+
+    /// Whether a value counts; what does not is counted as such.
+    #[inline]
+    fn counts(&mut self, value: f64, events: u32) -> bool {
+        let counts = value.is_finite() && (value >= 0.0 || self.metric.family.kind != Kind::Counter);
+        if !counts {
+            self.ignored += u64::from(events);
         }
-        self.key.clear();
-        self.key.extend(self.labels.iter().map(|(_, source)| seen.ids[*source][row]));
-        let at = self.far_slot(sources, home, seen.now_ms);
+        counts
+    }
+
+    /// The slot of a group's label values, for so many events.
+    #[inline]
+    fn slot(&mut self, group: u32, events: u32, seen: &Seen, sources: &mut [Source], home: &Derived) -> u32 {
+        let at = match self.slot_of.get(group as usize) {
+            Some(&at) if at != UNKNOWN => at,
+            _ => self.far_slot(group, seen, sources, home),
+        };
         if self.other == Some(at) {
-            // Not remembered: each of them is to be counted as one too many.
-            self.overflow += 1;
-        } else {
-            self.near[place] = at;
+            self.overflow += u64::from(events);
         }
         at
     }
 
-    /// The slot of a key that was not seen lately.
+    /// The slot of a group that was not met before.
     #[inline(never)]
-    fn far_slot(&mut self, sources: &mut [Source], home: &Derived, now_ms: i64) -> u32 {
-        match self.at.get(&*self.key) {
+    fn far_slot(&mut self, group: u32, seen: &Seen, sources: &mut [Source], home: &Derived) -> u32 {
+        let ids = seen.groups.key(group);
+        self.key.clear();
+        self.key.extend(self.labels.iter().map(|(_, source)| ids[*source]));
+        let at = match self.at.get(&*self.key) {
             Some(&at) => at,
-            None => self.new_slot(sources, home, now_ms),
+            None => self.new_slot(sources, home, seen.now_ms),
+        };
+        if self.slot_of.len() <= group as usize {
+            self.slot_of.resize(group as usize + 1, UNKNOWN);
         }
+        self.slot_of[group as usize] = at;
+        at
     }
 
     #[cold]
@@ -353,32 +382,32 @@ impl Counting {
         }
         let pairs: Vec<(&str, &str)> = self.labels.iter().map(|(name, _)| (name.as_str(), OTHER)).collect();
         let series = home.other(&self.metric.family, &pairs, now_ms);
-        let at = self.push(&vec![UNKNOWN; self.labels.len()], series);
+        let at = self.push(series);
         self.other = Some(at);
         at
     }
 
     fn add(&mut self, key: &[u32], series: Arc<Series>) -> u32 {
-        let at = self.push(key, series);
+        let at = self.push(series);
         self.at.insert(key.into(), at);
         at
     }
 
-    fn push(&mut self, key: &[u32], series: Arc<Series>) -> u32 {
+    fn push(&mut self, series: Arc<Series>) -> u32 {
         let mut delta = Delta { at_ms: i64::MIN, ..Delta::default() };
         if !self.metric.family.bounds.is_empty() {
             delta.classic = vec![0; self.metric.family.bounds.len() + 1];
         }
-        self.keys.extend_from_slice(key);
         self.slots.push(Slot { series, delta, dirty: false, best: (0.0, 0) });
         self.slots.len() as u32 - 1
     }
 }
 
 impl Metric {
-    fn needs_tier(&self) -> bool {
-        matches!(self.number, Number::Error)
-            || self.labels.iter().any(|(_, text, _)| matches!(text, source::Text::Level))
+    /// Whether all events of a group are worth the same and none need be looked at.
+    fn counts_groups(&self) -> bool {
+        let sums = self.family.kind == Kind::Counter || self.family.over_ms.is_some();
+        sums && self.max_age_ms.is_none() && !matches!(self.number, Number::Field(_))
     }
 
     /// Which classic bucket a value falls into.

@@ -22,6 +22,7 @@
 mod books;
 mod deriver;
 pub mod exponential;
+mod groups;
 mod origin;
 mod series;
 mod shown;

@@ -16,8 +16,8 @@ pub const VALUE_BYTES_MAX: usize = 256;
 /// Stands for a value that is too long or one too many.
 pub const UNKNOWN: u32 = u32::MAX;
 
-/// `[@level]`: the level of the event's tier.
-pub const LEVEL: &str = "[@level]";
+/// The level of the event's tier.
+pub const LEVEL: &str = "%{[@level]}";
 /// `[@service]`: `service`, or `[service][name]` where that is a hash.
 pub const SERVICE: &str = "[@service]";
 /// `[@error]`: 1 for an event of level ERROR, else 0.
@@ -47,7 +47,7 @@ impl Text {
     /// Reads what stands in the configuration; a field that an event lacks is empty.
     pub fn parse(text: &str) -> Text {
         match text {
-            "%{[@level]}" => return Text::Level,
+            LEVEL => return Text::Level,
             "%{[@service]}" => return Text::Service,
             _ => {}
         }
@@ -161,12 +161,12 @@ impl Source {
         }
     }
 
-    /// The numbers of events' values, one after the other. `tiers` are those of the events, if
-    /// anybody asks.
-    pub(super) fn fill(&mut self, batch: &Batch, events: &[EventId], tiers: &[Tier], ids: &mut Vec<u32>) {
+    /// The numbers of events' values, one after the other. The number of a level is that of its
+    /// [`Tier`].
+    pub(super) fn fill(&mut self, batch: &Batch, events: &[EventId], ids: &mut Vec<u32>) {
         ids.clear();
         match &self.text {
-            Text::Level => ids.extend(tiers.iter().map(|&tier| tier as u32)),
+            Text::Level => ids.extend(events.iter().map(|&event| Tier::of_event(batch, event) as u32)),
             Text::Constant(text) => {
                 let text = text.clone();
                 ids.resize(events.len(), self.intern(&text));
