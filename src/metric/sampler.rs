@@ -24,6 +24,9 @@ const EXEMPLARS_OF_SERIES: usize = 16;
 const EXEMPLAR_SERIES_MAX: usize = 10_000;
 /// Samples are never closer than this.
 const INTERVAL_MS_MIN: i64 = 1_000;
+/// A counter is newly born if it began at most so long before the last sample: a batch shows what it
+/// counted when it is done, and may take so long.
+const BIRTH_LATE_MS: i64 = 60_000;
 /// How often series that nobody adds to are looked for.
 const EXPIRE_MS: i64 = 10_000;
 
@@ -39,7 +42,7 @@ pub struct Metadata {
 /// One series at one sample.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// Labels, value, and whether it is a counter that was just born.
+    /// Labels, value, and whether it is a counter that was born of late.
     pub written: Written,
     /// The family's name as metadata knows it.
     pub family: Arc<str>,
@@ -78,6 +81,8 @@ pub struct Sampler {
     pub store: Arc<Store>,
     interval_ms: AtomicI64,
     last_ms: AtomicI64,
+    /// The newest sample that this process found: what began before it was shown, or is restored.
+    found_ms: i64,
     listeners: RwLock<Vec<Listener>>,
     exemplars: RwLock<Exemplars>,
     metadata: RwLock<Arc<BTreeMap<String, Metadata>>>,
@@ -97,6 +102,7 @@ impl Sampler {
             store,
             interval_ms: AtomicI64::new((interval.as_millis() as i64).max(INTERVAL_MS_MIN)),
             last_ms: AtomicI64::new(last),
+            found_ms: last,
             listeners: RwLock::default(),
             exemplars: RwLock::default(),
             metadata: RwLock::default(),
@@ -202,6 +208,10 @@ impl Sampler {
             return;
         }
         let families = self.registry.gather();
+        let known_ms = self.found_ms.max(last_ms - BIRTH_LATE_MS);
+        let born = |labels: &Labels, created_ms: i64| {
+            created_ms > last_ms || (created_ms > known_ms && !self.store.short().lives(labels))
+        };
         let mut tick =
             Tick { at_ms: now_ms, interval_ms: self.interval_ms(), series: Vec::new(), metadata: Arc::default() };
         let mut metadata = BTreeMap::new();
@@ -210,7 +220,7 @@ impl Sampler {
             let about = Metadata { kind: family.kind.name(), help: family.help.clone().into_owned() };
             metadata.insert(name.to_string(), about);
             for sample in &family.samples {
-                series_of(family, &name, sample, last_ms, &mut tick.series);
+                series_of(family, &name, sample, &born, &mut tick.series);
             }
         }
         let metadata = Arc::new(metadata);
@@ -224,15 +234,23 @@ impl Sampler {
     }
 }
 
-/// The series of one sample: one, or those of a histogram.
-fn series_of(family: &Family, name: &Arc<str>, sample: &Sample, last_ms: i64, out: &mut Vec<Taken>) {
+/// The series of one sample: one, or those of a histogram. `born` says of counters by their labels
+/// and when they began whether that is news.
+fn series_of(
+    family: &Family,
+    name: &Arc<str>,
+    sample: &Sample,
+    born: &dyn Fn(&Labels, i64) -> bool,
+    out: &mut Vec<Taken>,
+) {
     let labels = |name: &str, le: Option<&str>| {
         let own = sample.labels.iter().map(|(name, value)| (&**name, value.as_str()));
         Labels::new(own.chain([(METRIC_NAME, name)]).chain(le.map(|le| ("le", le))))
     };
-    let born = family.kind != Kind::Gauge && sample.created_ms.is_some_and(|created| created > last_ms);
+    let created_ms = sample.created_ms.filter(|_| family.kind != Kind::Gauge);
     let mut push = |labels: Labels, value: crate::series::Value, exemplars: Vec<Exemplar>| {
         let value = if sample.held { None } else { Some(value) };
+        let born = created_ms.is_some_and(|created_ms| born(&labels, created_ms));
         let written = Written { labels, value, born };
         out.push(Taken { written, family: name.clone(), created_ms: sample.created_ms, exemplars });
     };

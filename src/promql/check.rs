@@ -19,6 +19,10 @@ fn node_of(node: &Expr, mistakes: &mut Vec<Mistake>) {
             expect(Type::Vector, &aggregate.expr, &what, mistakes);
             if let (Some(want), Some(parameter)) = (aggregate.how.parameter(), &aggregate.parameter) {
                 expect(want, parameter, &what, mistakes);
+                if parameter.text() == Some("") {
+                    let message = "the name of a label can't be empty";
+                    mistakes.push(Mistake::new(message, parameter.span.clone()));
+                }
             }
         }
         Kind::Binary(binary) => operator(binary, mistakes),

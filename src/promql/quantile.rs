@@ -30,6 +30,10 @@ pub(super) fn of_numbers(q: f64, values: &mut [f64]) -> f64 {
     let lower = rank.floor().max(0.0);
     let upper = (lower + 1.0).min(last);
     let weight = rank - rank.floor();
+    if weight == 0.0 {
+        // The next one does not count, even where it is infinite.
+        return values[lower as usize];
+    }
     values[lower as usize] * (1.0 - weight) + values[upper as usize] * weight
 }
 
@@ -52,7 +56,7 @@ pub(super) fn of_classic(q: f64, buckets: Vec<Classic>) -> f64 {
         return f64::NAN;
     }
     let mut rank = q * observations;
-    let at = buckets[..last].partition_point(|bucket| bucket.count < rank);
+    let at = reached(&buckets[..last], rank);
     if at == last {
         return buckets[last - 1].upper;
     }
@@ -67,6 +71,21 @@ pub(super) fn of_classic(q: f64, buckets: Vec<Classic>) -> f64 {
         rank -= buckets[at - 1].count;
     }
     lower + (upper - lower) * (rank / count)
+}
+
+/// The first bucket that holds `rank`. Where counts are NaN the halves that are searched decide: these
+/// are the reference's.
+fn reached(buckets: &[Classic], rank: f64) -> usize {
+    let (mut from, mut to) = (0, buckets.len());
+    while from < to {
+        let middle = (from + to) / 2;
+        if buckets[middle].count >= rank {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    from
 }
 
 /// Sorted by bound, one for each bound; nothing without a bucket up to infinity.

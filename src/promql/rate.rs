@@ -55,15 +55,17 @@ pub(super) fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool)
 
 fn of_floats(samples: &[Sample], counter: bool) -> Option<f64> {
     let mut previous = samples.first()?.value.float()?;
-    let (first, mut lost) = (previous, 0.0);
+    // Resets are added one by one, as the reference does: where numbers differ much in size, the
+    // order shows in the result.
+    let mut growth = samples.last()?.value.float()? - previous;
     for sample in &samples[1..] {
         let value = sample.value.float()?;
         if counter && value < previous {
-            lost += previous;
+            growth += previous;
         }
         previous = value;
     }
-    Some(previous - first + lost)
+    Some(growth)
 }
 
 fn of_histograms(samples: &[Sample], counter: bool) -> Option<NativeHistogram> {

@@ -41,6 +41,9 @@ pub struct Outgoing {
     pub about: Option<(String, &'static str, String)>,
     /// When it began.
     pub created_ms: Option<i64>,
+    /// Whether histograms may have fractions at any time, as results of rules do: receivers begin a
+    /// chunk anew where counts in whole numbers and others take turns.
+    pub fractions: bool,
 }
 
 impl Outgoing {
@@ -50,7 +53,14 @@ impl Outgoing {
             true => NativeHistogram { sum: stale_nan(), ..NativeHistogram::default() }.into(),
             false => Value::Float(stale_nan()),
         };
-        Outgoing { labels, samples: vec![(at_ms, marker)], exemplars: Vec::new(), about: None, created_ms: None }
+        Outgoing {
+            labels,
+            samples: vec![(at_ms, marker)],
+            exemplars: Vec::new(),
+            about: None,
+            created_ms: None,
+            fractions: false,
+        }
     }
 }
 
@@ -126,7 +136,11 @@ fn values(series: &Outgoing, start_timestamp: i64) -> (Vec<Sample>, Vec<Histogra
     for (timestamp, value) in &series.samples {
         match value {
             Value::Float(value) => samples.push(Sample { value: *value, timestamp: *timestamp, start_timestamp }),
-            Value::Histogram(histogram) => histograms.push(Histogram::new(histogram, *timestamp)),
+            Value::Histogram(histogram) => {
+                let mut histogram = Histogram::new(histogram, *timestamp, series.fractions);
+                histogram.start_timestamp = start_timestamp;
+                histograms.push(histogram);
+            }
         }
     }
     (samples, histograms)
@@ -147,6 +161,7 @@ mod tests {
             exemplars: vec![exemplar],
             about: Some(("hits_total".to_owned(), "counter", "Hits.".to_owned())),
             created_ms: Some(1),
+            fractions: false,
         };
         let two = Outgoing { labels: labels("took"), samples: vec![(2, native.into())], ..one.clone() };
         vec![one, two, Outgoing::ended(labels("gone"), true, 9)]
@@ -177,6 +192,8 @@ mod tests {
         let metadata = request.timeseries[0].metadata.unwrap();
         assert_eq!((metadata.kind, text(metadata.help_ref)), (1, "Hits."));
         assert_eq!(request.timeseries[0].created_timestamp, 1);
+        assert_eq!(request.timeseries[0].samples[1].start_timestamp, 1);
         assert_eq!(request.timeseries[1].histograms.len(), 1);
+        assert_eq!(request.timeseries[1].histograms[0].start_timestamp, 1);
     }
 }

@@ -133,6 +133,9 @@ pub struct Histogram {
     timestamp: i64,
     #[prost(double, repeated, tag = "16")]
     custom_values: Vec<f64>,
+    /// 2.0 alone: when the histogram began.
+    #[prost(int64, tag = "17")]
+    pub start_timestamp: i64,
 }
 
 /// A request of 2.0: texts stand once, in `symbols`.
@@ -164,7 +167,8 @@ pub struct TimeSeries2 {
     /// What the metric is.
     #[prost(message, optional, tag = "5")]
     pub metadata: Option<Metadata2>,
-    /// When it began, in milliseconds since 1970.
+    /// When it began, in milliseconds since 1970: where older receivers look for it; others look at
+    /// the samples.
     #[prost(int64, tag = "6")]
     pub created_timestamp: i64,
 }
@@ -235,8 +239,9 @@ pub fn kind(name: &str) -> i32 {
 }
 
 impl Histogram {
-    /// A native histogram at a time.
-    pub fn new(native: &NativeHistogram, timestamp: i64) -> Histogram {
+    /// A native histogram at a time; its counts as whole numbers where they are such and never have
+    /// `fractions`.
+    pub fn new(native: &NativeHistogram, timestamp: i64, fractions: bool) -> Histogram {
         let mut out = Histogram {
             sum: native.sum,
             schema: native.schema,
@@ -256,7 +261,7 @@ impl Histogram {
         };
         let counts = native.positive.iter().chain(&native.negative).map(|(_, count)| *count);
         let mut counts = counts.chain([native.count, native.zero_count]);
-        if counts.all(|count| count >= 0.0 && count.fract() == 0.0 && count < 9e15) {
+        if !fractions && counts.all(|count| count >= 0.0 && count.fract() == 0.0 && count < 9e15) {
             (out.count_int, out.zero_count_int) = (Some(native.count as u64), Some(native.zero_count as u64));
             let (spans, deltas) = spans::encode(&native.positive);
             (out.positive_spans, out.positive_deltas) = (span(spans), deltas);

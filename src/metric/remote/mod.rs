@@ -87,6 +87,8 @@ struct Remote {
 struct State {
     /// The series of the last tick, and whether they are histograms.
     present: FxHashMap<Labels, bool>,
+    /// Series that ended a moment ago, and the times of their markers.
+    ended: FxHashMap<Labels, i64>,
     /// What relabelling made of a series.
     relabelled: FxHashMap<Labels, Option<Labels>>,
     metadata_ms: Option<i64>,
@@ -220,17 +222,32 @@ impl Remote {
             present.insert(labels.clone(), histogram);
             let Some(value) = taken.written.value.clone() else { continue };
             let mut samples = Vec::with_capacity(2);
-            if taken.written.born && !state.present.contains_key(&labels) {
-                samples.push((tick.at_ms - tick.interval_ms.max(1), crate::series::window::zero(&value)));
+            let birth_ms = tick.at_ms - tick.interval_ms.max(1);
+            // One that comes back at once has its marker there: another sample at this time would be
+            // refused, and with it all that the request holds.
+            let free = state.ended.get(&labels).is_none_or(|&ended_ms| ended_ms < birth_ms);
+            if taken.written.born && free && !state.present.contains_key(&labels) {
+                samples.push((birth_ms, crate::series::window::zero(&value)));
             }
             samples.push((tick.at_ms, value));
             let exemplars = if self.target.exemplars { taken.exemplars.clone() } else { Vec::new() };
             let about = tick.metadata.get(&*taken.family);
             let about = about.map(|about| (taken.family.to_string(), about.kind, about.help.clone()));
-            outgoing.push(Outgoing { labels, samples, exemplars, about, created_ms: taken.created_ms });
+            outgoing.push(Outgoing {
+                labels,
+                samples,
+                exemplars,
+                about,
+                created_ms: taken.created_ms,
+                fractions: false,
+            });
         }
-        let ended = state.present.iter().filter(|(labels, _)| !present.contains_key(*labels));
-        outgoing.extend(ended.map(|(labels, histogram)| Outgoing::ended(labels.clone(), *histogram, tick.at_ms)));
+        let State { present: before, ended, .. } = &mut *state;
+        ended.retain(|_, ended_ms| *ended_ms >= tick.at_ms - tick.interval_ms.max(1));
+        for (labels, histogram) in before.iter().filter(|(labels, _)| !present.contains_key(*labels)) {
+            outgoing.push(Outgoing::ended(labels.clone(), *histogram, tick.at_ms));
+            ended.insert(labels.clone(), tick.at_ms);
+        }
         if present.len() != state.present.len() {
             // What relabelling made of series that are gone is not needed any more.
             let alive: FxHashSet<&Labels> = tick.series.iter().map(|taken| &taken.written.labels).collect();
@@ -253,7 +270,14 @@ impl Remote {
             let labels = with_external(labels, &self.external);
             if let Some(labels) = relabel::apply(&self.target.relabel, &labels) {
                 let samples = vec![(sample.t, sample.value.clone())];
-                outgoing.push(Outgoing { labels, samples, exemplars: Vec::new(), about: None, created_ms: None });
+                outgoing.push(Outgoing {
+                    labels,
+                    samples,
+                    exemplars: Vec::new(),
+                    about: None,
+                    created_ms: None,
+                    fractions: true,
+                });
             }
         }
         self.push(outgoing);

@@ -178,6 +178,8 @@ fn births_are_sent_with_a_zero_and_ends_with_a_marker() {
     let mut batch = Batch::new();
     let event = batch.new_event();
     let remote = world.start(&format!(r#"{{"url":"{url}",{KEEP}}}"#));
+    // It is shown when its batch is done, after a sample that came meanwhile.
+    world.sampler.take(18_000);
     deriver.observe(&batch, &[event], Timestamp::from_millis(15_000));
     world.sampler.take(20_000);
     derived.expire(25_000);
@@ -187,6 +189,11 @@ fn births_are_sent_with_a_zero_and_ends_with_a_marker() {
     let all = samples(&bodies);
     assert_eq!((all[0].1, all[0].2, all[1].1, all[1].2), (10_000, 0.0, 20_000, 1.0));
     assert!(all[2].1 == 30_000 && crate::series::is_stale(all[2].2), "{all:?}");
+    // It comes back at once: where its zero would stand is the marker.
+    deriver.observe(&batch, &[event], Timestamp::from_millis(35_000));
+    world.sampler.take(40_000);
+    until(|| samples(&bodies).len() == 4);
+    assert_eq!((samples(&bodies)[3].1, samples(&bodies)[3].2), (40_000, 1.0));
     remote.end(Duration::from_secs(5));
 }
 

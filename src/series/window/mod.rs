@@ -216,6 +216,12 @@ impl Window {
         (inner.postings.values(name).map(owned).collect(), inner.postings.counts().map(owned).collect())
     }
 
+    /// Whether a series is there and has not ended.
+    pub fn lives(&self, labels: &Labels) -> bool {
+        let inner = self.inner.read();
+        inner.ids.get(labels).and_then(|id| inner.series.get(id)).is_some_and(|stored| !stored.stale)
+    }
+
     /// The last sample of a series, if it has not ended.
     pub fn last(&self, labels: &Labels) -> Option<Sample> {
         let inner = self.inner.read();
