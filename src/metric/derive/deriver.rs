@@ -10,7 +10,7 @@
 //! values are all `other`.
 
 use super::groups::Groups;
-use super::series::{Delta, Series, TRACE_BYTES_MAX};
+use super::series::{Change, Delta, Series, TRACE_BYTES_MAX};
 use super::source::{self, LEVEL, Number, Source, Text, UNKNOWN};
 use super::{Derived, Metric, exponential};
 use crate::event::{Batch, EventId, Timestamp, Value};
@@ -34,7 +34,7 @@ pub struct Deriver {
     /// The home's generation that the tables are of.
     generation: u64,
     /// What series got since the last [`Deriver::settle`], where books are kept.
-    journal: Vec<(Arc<Series>, Delta)>,
+    journal: Vec<(Arc<Series>, Change)>,
 }
 
 /// One metric as its worker counts it.
@@ -156,7 +156,7 @@ impl Deriver {
                 });
                 slot.series.add(&slot.delta, exemplar, now_ms);
                 if journal && metric.family.over_ms.is_none() {
-                    self.journal.push((slot.series.clone(), slot.delta.clone()));
+                    self.journal.push((slot.series.clone(), Change::of(&slot.delta, metric.family.kind)));
                 }
                 slot.delta.clear();
                 slot.dirty = false;
@@ -364,7 +364,7 @@ impl Counting {
         }
         // From now on nobody needs to ask: who has a series is known until one of them expires.
         self.full = true;
-        for series in home.live(&self.metric.family) {
+        for series in home.live(&self.metric.family).iter().cloned() {
             let key: Vec<u32> =
                 self.labels.iter().map(|(name, at)| sources[*at].intern(series.labels.get(name))).collect();
             // Another pipeline may give the family's series other labels.

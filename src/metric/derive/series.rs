@@ -6,10 +6,11 @@
 use super::Family;
 use super::exponential::Counts;
 use crate::metric::exposition::Kind;
+use crate::metric::exposition::{Format, Identity};
 use crate::metric::histogram::Classic;
-use crate::series::Labels;
+use crate::series::{Builder, Labels, METRIC_NAME};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The slots of a mean over the last seconds.
 const WINDOW_SLOTS: u64 = 30;
@@ -27,6 +28,8 @@ pub struct Series {
     /// Its family.
     pub family: Arc<Family>,
     state: Mutex<State>,
+    /// Its label sets in the window, once it was sampled.
+    identity: OnceLock<Arc<Identity>>,
 }
 
 /// What a series is worth.
@@ -107,6 +110,40 @@ pub struct Delta {
     pub negative: Vec<i32>,
     /// … and how many values are zero.
     pub zero: u64,
+}
+
+/// A [`Delta`] as books keep it until its positions are durable: as small as its kind allows.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// What a counter grew by.
+    Counter(f64),
+    /// The last value of a gauge and its time.
+    Gauge(f64, i64),
+    /// What came into a histogram.
+    Histogram(Box<Delta>),
+}
+
+impl Change {
+    /// What a batch did to a series of a family.
+    pub fn of(delta: &Delta, kind: Kind) -> Change {
+        match kind {
+            Kind::Counter => Change::Counter(delta.sum),
+            Kind::Gauge => Change::Gauge(delta.sum, delta.at_ms),
+            Kind::Histogram => Change::Histogram(Box::new(delta.clone())),
+        }
+    }
+
+    /// Does it to a value.
+    pub fn enter(&self, value: &mut Cumulative) {
+        match (self, value) {
+            (Change::Counter(more), Cumulative::Counter(sum)) => *sum += more,
+            (Change::Gauge(last, last_ms), Cumulative::Gauge(value, at_ms)) if last_ms >= at_ms => {
+                (*value, *at_ms) = (*last, *last_ms);
+            }
+            (Change::Histogram(delta), value) => value.add(delta, delta.at_ms),
+            _ => {}
+        }
+    }
 }
 
 impl Delta {
@@ -259,13 +296,34 @@ impl Series {
     pub fn new(family: Arc<Family>, labels: Labels, now_ms: i64) -> Series {
         let value = Cumulative::new(&family);
         let state = State { value, updated_ms: now_ms, exemplars: Vec::new(), events: 0, hold: None };
-        Series { labels, created_ms: now_ms, family, state: Mutex::new(state) }
+        Series { labels, created_ms: now_ms, family, state: Mutex::new(state), identity: OnceLock::new() }
     }
 
     /// The same as it was when the process ended.
     pub fn restored(family: Arc<Family>, labels: Labels, created_ms: i64, value: Cumulative, now_ms: i64) -> Series {
         let state = State { value, updated_ms: now_ms, exemplars: Vec::new(), events: 0, hold: None };
-        Series { labels, created_ms, family, state: Mutex::new(state) }
+        Series { labels, created_ms, family, state: Mutex::new(state), identity: OnceLock::new() }
+    }
+
+    /// Its label sets in the window.
+    pub fn identity(&self) -> &Arc<Identity> {
+        self.identity.get_or_init(|| {
+            let mut parts = Vec::new();
+            if !self.family.bounds.is_empty() {
+                let part = |end: &str, le: Option<f64>| {
+                    let mut builder = Builder::of(&self.labels);
+                    builder.set(METRIC_NAME, &format!("{}_{end}", self.family.name));
+                    if let Some(le) = le {
+                        builder.set("le", &Format::OpenMetrics.bound(le));
+                    }
+                    builder.build()
+                };
+                let bounds = self.family.bounds.iter().copied().chain([f64::INFINITY]);
+                parts.extend(bounds.map(|bound| part("bucket", Some(bound))));
+                parts.extend([part("sum", None), part("count", None)]);
+            }
+            Arc::new(Identity { labels: self.labels.clone(), parts })
+        })
     }
 
     /// Adds what a batch brought.

@@ -57,6 +57,11 @@ fn check(got: &str, lines: &[&str]) {
 
 const NOW: Timestamp = Timestamp::new(1_000, 0);
 
+/// The family of a counter, for the books.
+pub(super) fn counter_family() -> Arc<Family> {
+    metric(&Derived::default(), |_| {}).family.clone()
+}
+
 #[test]
 fn workers_are_put_together_and_leave_their_counts() {
     let home = Arc::new(Derived::default());
