@@ -1,10 +1,11 @@
 //! Label sets: sorted pairs of names and values, cheap to copy, to hash and to compare.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The label that holds the name of the metric.
 pub const METRIC_NAME: &str = "__name__";
@@ -21,6 +22,21 @@ struct Set {
     text: Box<str>,
     /// Where each of them ends in `text`.
     ends: Box<[u32]>,
+}
+
+/// A thread does not keep more than this for the next set.
+const SCRATCH_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// Where sets are put together, so that their own memory is taken once and is no larger than needed.
+    static SCRATCH: Cell<(String, Vec<u32>)> = const { Cell::new((String::new(), Vec::new())) };
+}
+
+/// A hash of texts, which are short, and of where they end.
+fn hash(text: &str, ends: &[u32]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let start = xxh3_64(text.as_bytes());
+    ends.iter().fold(start, |hash, &end| (hash ^ u64::from(end)).wrapping_mul(ODD).rotate_left(29))
 }
 
 impl Labels {
@@ -44,19 +60,21 @@ impl Labels {
     }
 
     fn of_sorted<'t>(pairs: impl Iterator<Item = (&'t str, &'t str)>) -> Labels {
-        let (mut text, mut ends) = (String::new(), Vec::new());
+        // Lent, not borrowed: `pairs` may make sets of its own.
+        let (mut text, mut ends) = SCRATCH.take();
+        text.clear();
+        ends.clear();
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             for part in [name, value] {
                 text.push_str(part);
                 ends.push(u32::try_from(text.len()).expect("BUG: labels of more than 4 GiB"));
             }
         }
-        let mut hasher = Xxh3::new();
-        hasher.update(text.as_bytes());
-        for end in &ends {
-            hasher.update(&end.to_le_bytes());
+        let set = Set { hash: hash(&text, &ends), text: text.as_str().into(), ends: ends.as_slice().into() };
+        if text.capacity() <= SCRATCH_BYTES_MAX {
+            SCRATCH.set((text, ends));
         }
-        Labels(Arc::new(Set { hash: hasher.digest(), text: text.into(), ends: ends.into() }))
+        Labels(Arc::new(set))
     }
 
     /// A hash of all pairs, the same in every run.

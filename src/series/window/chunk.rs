@@ -18,8 +18,9 @@ use crate::series::bytes::{Reader, number, put, put_number, put_signed};
 use crate::series::{NativeHistogram, ResetHint, Sample, Value, stale_nan};
 use std::sync::Arc;
 
-/// Samples in a chunk at the most: reading one begins at its first.
-const SAMPLES_MAX: u32 = 240;
+/// Samples in a chunk at the most: reading one begins at its first, so that who looks back five minutes
+/// reads half a chunk more than needed. A chunk has 90 bytes besides them.
+const SAMPLES_MAX: u32 = 120;
 /// Bytes of a chunk from which on a new one is begun.
 const BYTES_MAX: usize = 16 << 10;
 
@@ -113,6 +114,13 @@ impl Chunk {
     /// The time of the last sample.
     pub(super) fn last_ms(&self) -> i64 {
         self.last.t
+    }
+
+    /// How many samples there may be in a time, about, if they come at regular times.
+    pub(super) fn within(&self, start_ms: i64, end_ms: i64) -> usize {
+        let (span, count) = (self.last.t - self.first_ms, self.count as usize);
+        let part = end_ms.min(self.last.t).saturating_sub(start_ms.max(self.first_ms)).max(0);
+        if span <= 0 { count } else { (count as f64 * part as f64 / span as f64) as usize + 1 }
     }
 
     /// Bytes of memory.

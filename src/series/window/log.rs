@@ -19,6 +19,7 @@
 
 use super::Written;
 use super::chunk::{put_histogram, read_histogram};
+use super::order::Follow;
 use crate::series::bytes::{Reader, put, put_number, put_signed, put_text};
 use crate::series::{Labels, Value};
 use rustc_hash::FxHashMap;
@@ -165,9 +166,14 @@ impl Log {
     fn payload(&mut self, source: &str, at_ms: i64, interval_ms: i64, samples: &[Written]) -> Vec<u8> {
         let (mut out, mut new, mut fresh) = (Vec::new(), Vec::new(), 0);
         let mut order = Vec::with_capacity(samples.len());
+        let before = self.dictionary.orders.remove(source).unwrap_or_default();
+        let mut follow = Follow::new(&before);
         for Written { labels, .. } in samples {
             let next = self.dictionary.labels.len() as u32;
-            let id = *self.ids.entry(labels.clone()).or_insert(next);
+            let id = match follow.next(|id| self.dictionary.labels[id as usize] == *labels) {
+                Some(id) => id,
+                None => *self.ids.entry(labels.clone()).or_insert(next),
+            };
             if id == next {
                 self.dictionary.add(labels.clone());
                 fresh += 1;
@@ -184,7 +190,7 @@ impl Log {
         put_text(&mut out, source);
         put(&mut out, fresh);
         out.extend_from_slice(&new);
-        if self.dictionary.orders.get(source) == Some(&order) {
+        if !before.is_empty() && before == order {
             out.push(0);
         } else {
             put(&mut out, order.len() as u64 + 1);
@@ -193,9 +199,9 @@ impl Log {
                 put_signed(&mut out, i64::from(id) - before);
                 before = i64::from(id) + 1;
             }
-            self.dictionary.orders.insert(source.to_owned(), order.clone());
         }
         self.changes(&order, samples, &mut out);
+        self.dictionary.orders.insert(source.to_owned(), order);
         out
     }
 

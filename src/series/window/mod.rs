@@ -18,6 +18,7 @@
 
 mod chunk;
 mod log;
+mod order;
 mod postings;
 mod store;
 
@@ -26,6 +27,7 @@ pub use store::{Store, StoreSettings};
 use super::{Labels, Matcher, NativeHistogram, Queryable, Sample, SelectError, Series, Value, stale_nan};
 use chunk::{Chunk, stale_histogram};
 use log::Log;
+use order::Follow;
 use parking_lot::{Mutex, RwLock};
 use postings::Postings;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -296,8 +298,11 @@ impl Queryable for Window {
 impl Inner {
     fn write(&mut self, settings: &Settings, source: &str, at_ms: i64, interval_ms: i64, samples: &[Written]) {
         let mut present = Vec::with_capacity(samples.len());
+        let before = self.sources.get_mut(source).map(std::mem::take);
+        let mut follow = Follow::new(before.as_deref().unwrap_or_default());
         for sample in samples {
-            let known = self.ids.get(&sample.labels).copied();
+            let is = |id| self.series.get(&id).is_some_and(|stored| stored.labels == sample.labels);
+            let known = follow.next(is).or_else(|| self.ids.get(&sample.labels).copied());
             let Some(value) = &sample.value else {
                 present.extend(known);
                 continue;
@@ -327,7 +332,8 @@ impl Inner {
             }
         }
         if source != UNWATCHED {
-            self.end_missing(source, at_ms, present);
+            self.end_missing(at_ms, before.unwrap_or_default(), &present);
+            self.sources.insert(source.to_owned(), present);
         }
     }
 
@@ -341,16 +347,8 @@ impl Inner {
     }
 
     /// Ends the series that the source's last write had and this one has not.
-    fn end_missing(&mut self, source: &str, at_ms: i64, present: Vec<u32>) {
-        let before = match self.sources.get_mut(source) {
-            Some(list) => std::mem::replace(list, present),
-            None => {
-                self.sources.insert(source.to_owned(), present);
-                return;
-            }
-        };
-        let present = &self.sources[source];
-        if before == *present {
+    fn end_missing(&mut self, at_ms: i64, before: Vec<u32>, present: &[u32]) {
+        if before == present {
             return;
         }
         let present: FxHashSet<u32> = present.iter().copied().collect();
@@ -418,15 +416,15 @@ impl Stored {
     }
 
     fn samples(&self, start_ms: i64, end_ms: i64) -> Vec<Sample> {
-        let mut samples = Vec::new();
-        for chunk in self.closed.iter().chain([&self.open]) {
-            if chunk.first_ms <= end_ms && chunk.last_ms() >= start_ms {
-                chunk.read(|sample| {
-                    if (start_ms..=end_ms).contains(&sample.t) {
-                        samples.push(sample);
-                    }
-                });
-            }
+        let within = |chunk: &&Chunk| chunk.first_ms <= end_ms && chunk.last_ms() >= start_ms;
+        let chunks = || self.closed.iter().chain([&self.open]).filter(within);
+        let mut samples = Vec::with_capacity(chunks().map(|chunk| chunk.within(start_ms, end_ms)).sum());
+        for chunk in chunks() {
+            chunk.read(|sample| {
+                if (start_ms..=end_ms).contains(&sample.t) {
+                    samples.push(sample);
+                }
+            });
         }
         samples
     }

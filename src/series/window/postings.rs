@@ -47,27 +47,31 @@ impl Postings {
 
     /// The series that may match, as few as one matcher alone can tell; `None`: any.
     pub(super) fn candidates(&self, matchers: &[Matcher]) -> Option<Vec<u32>> {
-        let mut best: Option<Vec<u32>> = None;
         // A series without the label matches as if its value were empty: no list has those.
-        for matcher in matchers.iter().filter(|matcher| !matcher.matches("")) {
-            let ids = self.matching(matcher);
-            if best.as_ref().is_none_or(|best| ids.len() < best.len()) {
+        let telling = || matchers.iter().filter(|matcher| !matcher.matches(""));
+        let mut best: Option<&[u32]> = None;
+        for matcher in telling().filter(|matcher| matcher.op == Op::Equal) {
+            let ids = self.names.get(matcher.name.as_str()).and_then(|values| values.get(matcher.value.as_str()));
+            let ids = ids.map_or(&[][..], Vec::as_slice);
+            if best.is_none_or(|best| ids.len() < best.len()) {
                 best = Some(ids);
             }
-            if best.as_ref().is_some_and(Vec::is_empty) {
-                break;
+        }
+        let mut least: Option<Vec<u32>> = None;
+        for matcher in telling().filter(|matcher| matcher.op != Op::Equal) {
+            let count = least.as_ref().map(Vec::len).or(best.map(<[u32]>::len));
+            let Some(values) = self.names.get(matcher.name.as_str()) else { return Some(Vec::new()) };
+            // To look at each value costs more than to look at each series that is left.
+            if count.is_some_and(|count| values.len() >= count) {
+                continue;
+            }
+            let lists: Vec<&Vec<u32>> =
+                values.iter().filter(|(value, _)| matcher.matches(value)).map(|(_, ids)| ids).collect();
+            if count.is_none_or(|count| lists.iter().map(|ids| ids.len()).sum::<usize>() < count) {
+                least = Some(lists.into_iter().flatten().copied().collect());
             }
         }
-        best
-    }
-
-    fn matching(&self, matcher: &Matcher) -> Vec<u32> {
-        let Some(values) = self.names.get(matcher.name.as_str()) else { return Vec::new() };
-        if matcher.op == Op::Equal {
-            return values.get(matcher.value.as_str()).cloned().unwrap_or_default();
-        }
-        let lists = values.iter().filter(|(value, _)| matcher.matches(value));
-        lists.flat_map(|(_, ids)| ids.iter().copied()).collect()
+        least.or_else(|| best.map(<[u32]>::to_vec))
     }
 
     /// Names of labels.
