@@ -134,6 +134,50 @@ fn what_is_refused_is_dropped_and_counted() {
 }
 
 #[test]
+fn one_that_never_answers_holds_nobody_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/write", listener.local_addr().unwrap());
+    let world = world();
+    let remote = world.start(&format!(r#"{{"url":"{url}",{KEEP},"remote_timeout":"50ms"}}"#));
+    let (things, begun) = (world.registry.counter("things", "Things.", &[]), Instant::now());
+    for n in 1..=50 {
+        things.add(1);
+        world.sampler.take(n * 10_000);
+    }
+    let counts = Counts::new(&world.registry, &url);
+    until(|| counts.retried.get() >= 2);
+    assert!(begun.elapsed() < Duration::from_secs(15), "the sampler waited");
+    assert_eq!((counts.sent.get(), counts.failed.get(), counts.dropped.get()), (0, 0, 0));
+    assert!(counts.waiting.get() > 0);
+    let begun = Instant::now();
+    remote.end(Duration::from_millis(100));
+    assert!(begun.elapsed() < Duration::from_secs(10), "the end waited");
+}
+
+#[test]
+fn a_full_queue_drops_what_is_oldest() {
+    let (url, _) = receiver(&["500 x"]);
+    let world = world();
+    let remote =
+        world.start(&format!(r#"{{"url":"{url}",{KEEP},"queue_config":{{"max_shards":1,"max_bytes":"1mb"}}}}"#));
+    for n in 0..900_u64 {
+        // Texts that don't compress.
+        let text: String = (0..8)
+            .map(|m| format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&[n, m].map(u64::to_le_bytes).concat())))
+            .collect();
+        world.registry.counter("things", "Things.", &[("n", &text)]).add(1);
+    }
+    for n in 1..=40 {
+        world.sampler.take(n * 10_000);
+    }
+    let counts = Counts::new(&world.registry, &url);
+    assert!(counts.dropped.get() > 900, "{}", counts.dropped.get());
+    assert!(counts.waiting.get() <= 1 << 20, "{}", counts.waiting.get());
+    assert_eq!((counts.sent.get(), counts.failed.get()), (0, 0));
+    remote.end(Duration::ZERO);
+}
+
+#[test]
 fn a_queue_outlives_its_process() {
     let world = world();
     // Nobody listens there.
