@@ -45,6 +45,13 @@ impl Registry {
         let sampler = Arc::downgrade(sampler);
         self.add_source(move |out| {
             let Some(sampler) = sampler.upgrade() else { return };
+            let mut skipped = Family::new(
+                Kind::Counter,
+                "logboom_series_samplings_skipped",
+                "Times that no metric was sampled, since the clock was behind the last sample.",
+            );
+            skipped.whole(&[], sampler.skipped());
+            out.push(skipped);
             let stats = sampler.store.stats();
             let mut both = |kind, name, help, get: fn(&Stats) -> u64| {
                 let mut family = Family::new(kind, name, help);

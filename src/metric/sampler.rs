@@ -7,7 +7,8 @@
 
 use super::Registry;
 use super::derive::Exemplar;
-use super::exposition::{Family, Format, Kind, Sample, Value};
+use super::exposition::{Family, Format, Kind, Names, Sample, Value};
+use super::pipeline::Counter;
 use crate::series::window::{Store, Written};
 use crate::series::{Builder, Labels, METRIC_NAME};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -83,6 +84,8 @@ pub struct Sampler {
     last_ms: AtomicI64,
     /// The newest sample that this process found: what began before it was shown, or is restored.
     found_ms: i64,
+    /// Samples left out since the clock was behind the last one.
+    skipped: Counter,
     listeners: RwLock<Vec<Listener>>,
     exemplars: RwLock<Exemplars>,
     metadata: RwLock<Arc<BTreeMap<String, Metadata>>>,
@@ -103,6 +106,7 @@ impl Sampler {
             interval_ms: AtomicI64::new((interval.as_millis() as i64).max(INTERVAL_MS_MIN)),
             last_ms: AtomicI64::new(last),
             found_ms: last,
+            skipped: Counter::default(),
             listeners: RwLock::default(),
             exemplars: RwLock::default(),
             metadata: RwLock::default(),
@@ -200,11 +204,26 @@ impl Sampler {
         }
     }
 
-    /// Takes a sample now.
+    /// How many samples were left out since the clock was behind the last one.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.get()
+    }
+
+    /// Takes a sample now; none where the clock was set back, until it has caught up.
     pub fn take(&self, now_ms: i64) {
         let _one = self.taking.lock();
         let last_ms = self.last_ms.load(Ordering::Acquire);
         if now_ms <= last_ms {
+            // Two at one time are no step back.
+            if now_ms < last_ms {
+                if self.skipped.get() == 0 {
+                    tracing::warn!(
+                        seconds = (last_ms - now_ms) / 1000,
+                        "the clock is behind the last sample: no metric is sampled until it has caught up"
+                    );
+                }
+                self.skipped.add(1);
+            }
             return;
         }
         let families = self.registry.gather();
@@ -243,9 +262,18 @@ fn series_of(
     born: &dyn Fn(&Labels, i64) -> bool,
     out: &mut Vec<Taken>,
 ) {
-    let labels = |name: &str, le: Option<&str>| {
-        let own = sample.labels.iter().map(|(name, value)| (&**name, value.as_str()));
-        Labels::new(own.chain([(METRIC_NAME, name)]).chain(le.map(|le| ("le", le))))
+    let labels = |name: &str, le: Option<f64>| {
+        let le = le.map(|le| Format::OpenMetrics.bound(le));
+        Labels::new(sample.labels.iter().chain([(METRIC_NAME, name)]).chain(le.as_deref().map(|le| ("le", le))))
+    };
+    let whole = || match &sample.labels {
+        Names::Known(identity) => identity.labels.clone(),
+        Names::Pairs(_) => labels(name, None),
+    };
+    // Of a histogram, which is the `at`th of its parts.
+    let part = |at: usize, end: &str, le: Option<f64>| match &sample.labels {
+        Names::Known(identity) => identity.parts[at].clone(),
+        Names::Pairs(_) => labels(&format!("{name}_{end}"), le),
     };
     let created_ms = sample.created_ms.filter(|_| family.kind != Kind::Gauge);
     let mut push = |labels: Labels, value: crate::series::Value, exemplars: Vec<Exemplar>| {
@@ -257,27 +285,26 @@ fn series_of(
     match &sample.value {
         Value::Whole(_) | Value::Number(_) => {
             let value = sample.value.number().unwrap_or(f64::NAN);
-            push(labels(name, None), value.into(), sample.exemplars.clone());
+            push(whole(), value.into(), sample.exemplars.clone());
         }
         Value::Buckets(_) | Value::Histogram(_) => {
             let Some(classic) = sample.value.classic() else { return };
             if let Some(native) = sample.value.native() {
                 let own = if classic.buckets.is_empty() { sample.exemplars.clone() } else { Vec::new() };
-                push(labels(name, None), native.clone().into(), own);
+                push(whole(), native.clone().into(), own);
                 if classic.buckets.is_empty() {
                     return;
                 }
             }
-            let bucket = format!("{name}_bucket");
-            let mut below = f64::NEG_INFINITY;
-            for (bound, count) in classic.buckets.iter().copied().chain([(f64::INFINITY, classic.count)]) {
+            let (mut below, count) = (f64::NEG_INFINITY, classic.buckets.len());
+            let buckets = classic.buckets.iter().copied().chain([(f64::INFINITY, classic.count)]);
+            for (at, (bound, count)) in buckets.enumerate() {
                 let within = sample.exemplars.iter().filter(|e| e.value <= bound && e.value > below);
-                let le = Format::OpenMetrics.bound(bound);
-                push(labels(&bucket, Some(&le)), (count as f64).into(), within.cloned().collect());
+                push(part(at, "bucket", Some(bound)), (count as f64).into(), within.cloned().collect());
                 below = bound;
             }
-            push(labels(&format!("{name}_sum"), None), classic.sum.into(), Vec::new());
-            push(labels(&format!("{name}_count"), None), (classic.count as f64).into(), Vec::new());
+            push(part(count + 1, "sum", None), classic.sum.into(), Vec::new());
+            push(part(count + 2, "count", None), (classic.count as f64).into(), Vec::new());
         }
     }
 }
@@ -372,5 +399,19 @@ mod tests {
         assert!(*heard.lock() > 30);
         sampler.want_interval(Duration::from_millis(10));
         assert_eq!(sampler.interval_ms(), 1_000);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_waited_for() {
+        let registry = Registry::new();
+        let store = Arc::new(Store::open(None, &StoreSettings::default()).unwrap());
+        let sampler = Sampler::new(registry.clone(), store, Duration::from_secs(10));
+        let count = registry.counter("things", "Things.", &[]);
+        for (at, n) in [(100_000, 1), (40_000, 1), (50_000, 1), (100_000, 0), (110_000, 1)] {
+            count.add(n);
+            sampler.take(at);
+        }
+        assert_eq!(values(&sampler, "things_total"), [("things_total".to_owned(), vec![1.0, 4.0])]);
+        assert_eq!(sampler.skipped(), 2);
     }
 }

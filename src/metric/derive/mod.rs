@@ -23,6 +23,7 @@ mod books;
 mod deriver;
 pub mod exponential;
 mod groups;
+mod ledger;
 mod origin;
 mod series;
 mod shown;
@@ -31,10 +32,10 @@ mod source;
 pub use books::Book;
 pub use deriver::{Deriver, OTHER};
 pub use origin::{Origin, Part};
-pub use series::{Cumulative, Delta, Exemplar, Histogram, Series, State};
+pub use series::{Change, Cumulative, Delta, Exemplar, Histogram, Series, State};
 pub use source::{ERROR, LEVEL, Number, SERVICE, Text};
 
-use super::exposition::{self, Kind, Value};
+use super::exposition::{self, Kind, Names, Value};
 use super::pipeline::Counter;
 use crate::event::FieldRef;
 use crate::pipeline::Tracker;
@@ -132,9 +133,11 @@ pub struct Metric {
 pub struct Derived {
     families: RwLock<BTreeMap<String, Arc<Family>>>,
     /// Series by family; the labels hold the family's name.
-    live: Mutex<BTreeMap<String, FxHashMap<Labels, Arc<Series>>>>,
+    live: Mutex<BTreeMap<String, Live>>,
     /// Grows whenever series are gone, so that workers look again.
     generation: AtomicU64,
+    /// The generation that books know.
+    retained: AtomicU64,
     /// The built-in set.
     defaults: RwLock<Vec<Arc<Metric>>>,
     /// Bounds that objectives ask for, by histogram.
@@ -145,6 +148,31 @@ pub struct Derived {
     journal: AtomicBool,
     /// Which book an input's batches are entered in.
     keepers: RwLock<Vec<(Weak<Tracker>, Arc<Book>)>>,
+}
+
+/// The series that a family has.
+#[derive(Default)]
+struct Live {
+    series: FxHashMap<Labels, Arc<Series>>,
+    /// The same, sorted, as long as none has come or gone.
+    sorted: Option<Arc<[Arc<Series>]>>,
+}
+
+impl Live {
+    /// The series of these labels, a new one if need be.
+    fn get_or(&mut self, labels: &Labels, new: impl FnOnce() -> Series) -> Arc<Series> {
+        if let Some(known) = self.series.get(labels) {
+            return known.clone();
+        }
+        let new = Arc::new(new());
+        self.insert(new.clone());
+        new
+    }
+
+    fn insert(&mut self, series: Arc<Series>) {
+        self.series.insert(series.labels.clone(), series);
+        self.sorted = None;
+    }
 }
 
 /// The book of what no input can replay.
@@ -237,7 +265,7 @@ impl Derived {
             let (book, kept) = Book::open(folder, name, positions);
             for kept in kept {
                 let Some(family) = self.families.read().get(kept.labels.metric_name()).cloned() else { continue };
-                let Some(value) = books::value(&kept.value, &Cumulative::new(&family)) else { continue };
+                let Some(value) = ledger::fits(kept.value, &Cumulative::new(&family)) else { continue };
                 book.enter(kept.labels.clone(), kept.created_ms, value.clone());
                 match sums.get_mut(&kept.labels) {
                     Some((_, created_ms, sum)) => {
@@ -253,8 +281,8 @@ impl Derived {
         }
         let mut live = self.live.lock();
         for (labels, (family, created_ms, value)) in sums {
-            let series = Series::restored(family.clone(), labels.clone(), created_ms, value, now_ms);
-            live.entry(family.name.clone()).or_default().insert(labels, Arc::new(series));
+            let series = Series::restored(family.clone(), labels, created_ms, value, now_ms);
+            live.entry(family.name.clone()).or_default().insert(Arc::new(series));
         }
         self.journal.store(true, Ordering::Release);
         Ok(())
@@ -269,10 +297,9 @@ impl Derived {
             for (labels, shown) in shown::of_family(family, &last) {
                 let series = {
                     let mut live = self.live.lock();
-                    let series = live.entry(family.name.clone()).or_default();
+                    let live = live.entry(family.name.clone()).or_default();
                     let value = Cumulative::new(family);
-                    let new = || Arc::new(Series::restored(family.clone(), labels.clone(), 0, value, now_ms));
-                    series.entry(labels.clone()).or_insert_with(new).clone()
+                    live.get_or(&labels, || Series::restored(family.clone(), labels.clone(), 0, value, now_ms))
                 };
                 series.hold(shown, if wait { now_ms + books::HOLD_MS } else { now_ms });
             }
@@ -302,7 +329,7 @@ impl Derived {
     }
 
     /// Enters what a batch added.
-    fn settle(&self, added: Vec<(Arc<Series>, Delta)>, of: Option<&(Arc<Tracker>, u64)>) {
+    fn settle(&self, added: Vec<(Arc<Series>, Change)>, of: Option<&(Arc<Tracker>, u64)>) {
         let keepers = self.keepers.read();
         let book = of.and_then(|(tracker, _)| {
             keepers.iter().find(|(known, _)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(tracker))).map(|(_, book)| book)
@@ -320,10 +347,14 @@ impl Derived {
     /// Writes what no input can replay, and forgets what has expired.
     pub fn save_books(&self) {
         let books: Vec<(String, Arc<Book>)> = self.books.read().iter().map(|(n, b)| (n.clone(), b.clone())).collect();
+        let generation = self.generation();
+        let expired = self.retained.swap(generation, Ordering::AcqRel) != generation;
         for (name, book) in books {
-            {
+            if expired {
                 let live = self.live.lock();
-                book.retain(|labels| live.get(labels.metric_name()).is_some_and(|series| series.contains_key(labels)));
+                book.retain(|labels| {
+                    live.get(labels.metric_name()).is_some_and(|live| live.series.contains_key(labels))
+                });
             }
             if name == DIRECT
                 && let Err(error) = book.close(&[], &[])
@@ -341,43 +372,55 @@ impl Derived {
     fn series(&self, family: &Arc<Family>, labels: &[(&str, &str)], now_ms: i64) -> Option<Arc<Series>> {
         let labels = family.labels(labels);
         let mut live = self.live.lock();
-        let series = live.entry(family.name.clone()).or_default();
-        if let Some(known) = series.get(&labels) {
-            return Some(known.clone());
-        }
+        let live = live.entry(family.name.clone()).or_default();
         // The series `other` comes on top.
-        if series.len() >= family.max_series.load(Ordering::Relaxed) && labels.len() > 1 {
+        let full = live.series.len() >= family.max_series.load(Ordering::Relaxed) && labels.len() > 1;
+        if full && !live.series.contains_key(&labels) {
             return None;
         }
-        let new = Arc::new(Series::new(family.clone(), labels.clone(), now_ms));
-        series.insert(labels, new.clone());
-        Some(new)
+        Some(live.get_or(&labels, || Series::new(family.clone(), labels.clone(), now_ms)))
     }
 
     /// The series for what is beyond the cap.
     fn other(&self, family: &Arc<Family>, labels: &[(&str, &str)], now_ms: i64) -> Arc<Series> {
         let labels = family.labels(labels);
         let mut live = self.live.lock();
-        let series = live.entry(family.name.clone()).or_default();
-        let new = || Arc::new(Series::new(family.clone(), labels.clone(), now_ms));
-        series.entry(labels.clone()).or_insert_with(new).clone()
+        let live = live.entry(family.name.clone()).or_default();
+        live.get_or(&labels, || Series::new(family.clone(), labels.clone(), now_ms))
     }
 
-    /// The series that a family has now.
-    fn live(&self, family: &Family) -> Vec<Arc<Series>> {
-        self.live.lock().get(&family.name).map_or_else(Vec::new, |series| series.values().cloned().collect())
+    /// The series that a family has now, sorted by their labels.
+    fn live(&self, family: &Family) -> Arc<[Arc<Series>]> {
+        let mut all: Vec<Arc<Series>> = match self.live.lock().get(&family.name) {
+            Some(Live { sorted: Some(sorted), .. }) => return sorted.clone(),
+            Some(live) => live.series.values().cloned().collect(),
+            None => Vec::new(),
+        };
+        // Not under the lock: a worker may wait for it with a new series.
+        all.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        let all: Arc<[Arc<Series>]> = all.into();
+        if let Some(live) = self.live.lock().get_mut(&family.name)
+            && live.series.len() == all.len()
+            && all.iter().all(|one| live.series.get(&one.labels).is_some_and(|known| Arc::ptr_eq(known, one)))
+        {
+            live.sorted = Some(all.clone());
+        }
+        all
     }
 
     /// Drops the series that nothing was added to for their family's `expire`.
     pub fn expire(&self, now_ms: i64) {
         let mut gone = 0;
-        for series in self.live.lock().values_mut() {
-            let before = series.len();
-            series.retain(|_, series| {
+        for live in self.live.lock().values_mut() {
+            let before = live.series.len();
+            live.series.retain(|_, series| {
                 let expire_ms = series.family.expire_ms.load(Ordering::Relaxed);
                 series.read(|state| state.updated_ms) > now_ms.saturating_sub(expire_ms)
             });
-            gone += before - series.len();
+            if live.series.len() < before {
+                live.sorted = None;
+                gone += before - live.series.len();
+            }
         }
         if gone > 0 {
             self.generation.fetch_add(1, Ordering::AcqRel);
@@ -389,9 +432,7 @@ impl Derived {
         let families: Vec<Arc<Family>> = self.families.read().values().cloned().collect();
         for family in &families {
             let mut shown = exposition::Family::of(family.kind, family.name.clone(), family.help.clone());
-            let mut series = self.live(family);
-            series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-            shown.samples.extend(series.iter().filter_map(|series| series.sample(now_ms)));
+            shown.samples.extend(self.live(family).iter().filter_map(|series| series.sample(now_ms)));
             out.push(shown);
         }
         collect_limits(&families, out);
@@ -494,8 +535,7 @@ impl Series {
             let exemplars = state.exemplars.iter().filter(|e| !e.trace.is_empty()).cloned().collect();
             Some((value, exemplars))
         })?;
-        let labels = self.labels.iter().filter(|(name, _)| *name != METRIC_NAME);
-        let labels = labels.map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect();
+        let labels = Names::Known(self.identity().clone());
         Some(exposition::Sample { labels, value, created_ms: Some(self.created_ms), exemplars, held })
     }
 }

@@ -11,8 +11,9 @@ mod text;
 
 use super::derive::Exemplar;
 use super::histogram::Classic;
-use crate::series::NativeHistogram;
+use crate::series::{Labels, METRIC_NAME, NativeHistogram};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Which format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +71,7 @@ pub struct Family {
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Names and values, without empty values.
-    pub labels: Vec<(Text, String)>,
+    pub labels: Names,
     /// Its value now.
     pub value: Value,
     /// When it began, in milliseconds since 1970, where known.
@@ -80,6 +81,38 @@ pub struct Sample {
     /// Whether the window and those who send on shall hear nothing of it for now: after a crash,
     /// until what was shown before is reached again.
     pub held: bool,
+}
+
+/// The labels of a series.
+#[derive(Clone, Debug)]
+pub enum Names {
+    /// Without the name of the metric.
+    Pairs(Vec<(Text, String)>),
+    /// Of a series that lives on: made once.
+    Known(Arc<Identity>),
+}
+
+/// The label sets that a series has in the window.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// With the name of the metric.
+    pub labels: Labels,
+    /// Of a histogram with classic buckets: those of its buckets, the last one without a bound, then of
+    /// the sum and of the count.
+    pub parts: Vec<Labels>,
+}
+
+impl Names {
+    /// Names and values, without the name of the metric.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (pairs, known) = match self {
+            Names::Pairs(pairs) => (Some(pairs), None),
+            Names::Known(identity) => (None, Some(identity)),
+        };
+        let known = known.into_iter().flat_map(|identity| identity.labels.iter());
+        let pairs = pairs.into_iter().flatten().map(|(name, value)| (&**name, value.as_str()));
+        pairs.chain(known.filter(|(name, _)| *name != METRIC_NAME))
+    }
 }
 
 /// The value of a series.
@@ -139,7 +172,7 @@ impl Family {
     pub fn push(&mut self, labels: &[(&'static str, &str)], value: Value) {
         let labels = labels.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| ((*n).into(), (*v).to_owned()));
         self.samples.push(Sample {
-            labels: labels.collect(),
+            labels: Names::Pairs(labels.collect()),
             value,
             created_ms: None,
             exemplars: Vec::new(),

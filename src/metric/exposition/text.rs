@@ -3,7 +3,7 @@
 //!
 //! Neither has native buckets: a histogram that has no others shows its sum and count.
 
-use super::{Family, Format, Kind, Sample, Text, Value};
+use super::{Family, Format, Kind, Names, Sample, Value};
 use crate::metric::derive::Exemplar;
 use crate::metric::histogram::Classic;
 use std::fmt::Write;
@@ -136,12 +136,9 @@ fn escape(value: &str, out: &mut String) {
     }
 }
 
-fn labels(labels: &[(Text, String)], le: Option<&str>, out: &mut String) {
-    if labels.is_empty() && le.is_none() {
-        return;
-    }
+fn labels(labels: &Names, le: Option<&str>, out: &mut String) {
     let mut before = '{';
-    for (name, value) in labels.iter().map(|(n, v)| (&**n, v.as_str())).chain(le.map(|le| ("le", le))) {
+    for (name, value) in labels.iter().chain(le.map(|le| ("le", le))) {
         out.push(before);
         before = ',';
         out.push_str(name);
@@ -149,5 +146,7 @@ fn labels(labels: &[(Text, String)], le: Option<&str>, out: &mut String) {
         escape(value, out);
         out.push('"');
     }
-    out.push('}');
+    if before == ',' {
+        out.push('}');
+    }
 }
