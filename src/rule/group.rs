@@ -6,7 +6,6 @@ use super::{ALERT_NAME, ALERTS, ALERTS_FOR_STATE, Group, Kind, Rule};
 use crate::promql::{self, Answer, Options, QueryError};
 use crate::series::{Builder, Labels, METRIC_NAME, Queryable, Sample, Value, stale_nan};
 use rustc_hash::FxHashSet;
-use std::sync::Arc;
 
 /// Alerts that one rule may have; more is an error of the rule.
 pub const ALERTS_MAX: usize = 10_000;
@@ -80,7 +79,7 @@ pub struct Outcome {
 
 impl Evaluator<'_> {
     /// Evaluates a group at `now`, in milliseconds since 1970. `states` has one state for each rule.
-    pub fn evaluate(&self, group: &Arc<Group>, states: &mut [RuleState], now: i64) -> Outcome {
+    pub fn evaluate(&self, group: &Group, states: &mut [RuleState], now: i64) -> Outcome {
         let offset = group.query_offset.unwrap_or(self.query_offset);
         let mut outcome = Outcome::default();
         for (rule, state) in group.rules.iter().zip(states) {
