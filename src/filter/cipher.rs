@@ -131,6 +131,11 @@ fn build(options: &Options, _: &Context) -> Built<Box<dyn Filter>> {
         key.extend(pad.iter().copied().cycle().take(room));
     }
     match &algorithm {
+        None if is_authenticated(name) => {
+            let message = "keeps a tag beside the text, for which Logstash's filter has no place either: nothing that it \
+                           encrypts could be decrypted; use -cbc or -ctr";
+            mistake("algorithm", format!("`{name}` {message}"));
+        }
         None => mistake("algorithm", format!("unknown cipher `{name}`; it takes {KNOWN}")),
         Some(Algorithm { keys: (min, max), block, mode, .. }) => {
             if !(*min..=*max).contains(&key.len()) {
@@ -216,6 +221,12 @@ impl Cipher {
 
 const KNOWN: &str = "aes-128, aes-192 and aes-256 with -cbc, -ecb, -cfb, -cfb8, -ofb or -ctr; des, des-ede, des-ede3 and \
                      bf with -cbc, -ecb, -cfb, -cfb8 or -ofb";
+
+/// Whether OpenSSL's name is that of a mode with a tag.
+fn is_authenticated(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["-gcm", "-ccm", "-ocb", "poly1305"].iter().any(|mode| name.ends_with(mode))
+}
 
 /// A cipher by OpenSSL's name for it.
 fn algorithm(name: &str) -> Option<Algorithm> {

@@ -4,7 +4,7 @@
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::plugin::{Context, Literal, Options};
-use crate::resource;
+use crate::resource::tls;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
@@ -44,19 +44,7 @@ pub(super) struct Defaults {
 impl Client {
     /// Reads the options: `user`, `password`, `proxy`, `…_timeout`, `follow_redirects`, `ssl_…`.
     pub(super) fn new(options: &Options, context: &Context, defaults: &Defaults) -> Result<Client, Vec<Diagnostic>> {
-        let mut wrong = Vec::new();
-        for store in ["ssl_keystore_path", "ssl_truststore_path", "keystore", "truststore"] {
-            if options.has(store) {
-                let message = format!("`{store}`: Java's key stores can't be read");
-                let note = "write what is in it as PEM, and name that in ssl_certificate_authorities, or in \
-                            ssl_certificate and ssl_key";
-                wrong.push(Diagnostic::error(code::VALUE, options.place_of(store), message).note(note));
-            }
-        }
-        if options.has("ssl_certificate") != options.has("ssl_key") {
-            let message = "`ssl_certificate` and `ssl_key` need each other";
-            wrong.push(Diagnostic::error(code::VALUE, options.place, message));
-        }
+        let mut wrong = tls::mistakes(options);
         let number = |name, default| options.number(name).unwrap_or(default);
         let seconds = |name, default| Duration::try_from_secs_f64(number(name, default)).ok().filter(|t| !t.is_zero());
         let redirects = if options.bool("follow_redirects", true) { 10 } else { 0 };
@@ -72,7 +60,7 @@ impl Client {
             .timeout_per_read(seconds("socket_timeout", 10.0))
             .timeout_global(seconds("request_timeout", defaults.timeout))
             .user_agent(concat!("logboom/", env!("CARGO_PKG_VERSION")));
-        match resource::tls(options) {
+        match tls::config(options) {
             Ok(tls) => config = config.tls_config(tls),
             Err(error) if context.check_only => tracing::warn!("cannot read a certificate: {error:#}"),
             Err(error) => {

@@ -11,12 +11,11 @@ use crate::diagnostic::{Diagnostic, code};
 use crate::event::json::Parser;
 use crate::event::{Batch, Entry, EventId, FieldRef, Template, Value};
 use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
+use crate::resource::tls;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-const NO_STORES: &str = "Java's key stores can't be read: a clear error that says what to do.";
 
 pub(super) static SPEC: Spec = Spec {
     name: "elasticsearch",
@@ -70,24 +69,19 @@ pub(super) static SPEC: Spec = Spec {
         ),
         Opt::new("sort", Type::String, Some(r#""@timestamp:desc""#), "Which documents come first."),
         Opt::new("ssl", Type::Boolean, None, "The old name of `ssl_enabled`."),
-        Opt::new("ssl_certificate", Type::Path, None, "A certificate of our own, in PEM."),
-        Opt::new("ssl_certificate_authorities", Type::Array, None, "Certificates to trust, in PEM."),
-        Opt::idle("ssl_cipher_suites", Type::Array, None, "secure ones are chosen."),
+        tls::CERTIFICATE,
+        tls::CERTIFICATE_AUTHORITIES,
+        tls::CIPHER_SUITES,
         Opt::new("ssl_enabled", Type::Boolean, None, "Whether to speak TLS; without it, as the addresses say."),
-        Opt::new("ssl_key", Type::Path, None, "The key of `ssl_certificate`, in PEM."),
-        Opt::new("ssl_keystore_password", Type::Password, None, NO_STORES),
-        Opt::new("ssl_keystore_path", Type::Path, None, NO_STORES),
-        Opt::new("ssl_keystore_type", Type::String, None, NO_STORES),
-        Opt::idle("ssl_supported_protocols", Type::Array, None, "TLS 1.2 and 1.3 are spoken."),
-        Opt::new("ssl_truststore_password", Type::Password, None, NO_STORES),
-        Opt::new("ssl_truststore_path", Type::Path, None, NO_STORES),
-        Opt::new("ssl_truststore_type", Type::String, None, NO_STORES),
-        Opt::new(
-            "ssl_verification_mode",
-            Type::Enum(&["full", "none"]),
-            Some("full"),
-            "Whether the server's certificate is checked.",
-        ),
+        tls::KEY,
+        tls::KEYSTORE_PASSWORD,
+        tls::KEYSTORE_PATH,
+        tls::KEYSTORE_TYPE,
+        tls::SUPPORTED_PROTOCOLS,
+        tls::TRUSTSTORE_PASSWORD,
+        tls::TRUSTSTORE_PATH,
+        tls::TRUSTSTORE_TYPE,
+        tls::VERIFICATION_MODE,
         Opt::new(
             "tag_on_failure",
             Type::Array,

@@ -10,9 +10,8 @@ use crate::diagnostic::{Diagnostic, code};
 use crate::event::json::{self, Parser};
 use crate::event::{Batch, Entry, EventId, FieldRef, Template, Value};
 use crate::plugin::{Build, Built, Context, Example, Literal, Opt, Options, Setting, Spec, Type};
+use crate::resource::tls;
 use std::sync::Arc;
-
-const NO_STORES: &str = "Java's key stores can't be read: a clear error that says what to do.";
 
 pub(super) static SPEC: Spec = Spec {
     name: "http",
@@ -45,23 +44,18 @@ pub(super) static SPEC: Spec = Spec {
         Opt::new("request_timeout", Type::Number, Some("60"), "How many seconds the whole may take."),
         Opt::new("retry_non_idempotent", Type::Boolean, Some("false"), "Whether POST and PATCH are sent again, too."),
         Opt::new("socket_timeout", Type::Number, Some("10"), "How many seconds may pass without data."),
-        Opt::new("ssl_certificate", Type::Path, None, "A certificate of our own, in PEM."),
-        Opt::new("ssl_certificate_authorities", Type::Array, None, "Certificates to trust, in PEM."),
-        Opt::idle("ssl_cipher_suites", Type::Array, None, "secure ones are chosen."),
-        Opt::new("ssl_key", Type::Path, None, "The key of `ssl_certificate`, in PEM."),
-        Opt::new("ssl_keystore_password", Type::Password, None, NO_STORES),
-        Opt::new("ssl_keystore_path", Type::Path, None, NO_STORES),
-        Opt::new("ssl_keystore_type", Type::String, None, NO_STORES),
-        Opt::idle("ssl_supported_protocols", Type::Array, None, "TLS 1.2 and 1.3 are spoken."),
-        Opt::new("ssl_truststore_password", Type::Password, None, NO_STORES),
-        Opt::new("ssl_truststore_path", Type::Path, None, NO_STORES),
-        Opt::new("ssl_truststore_type", Type::String, None, NO_STORES),
-        Opt::new(
-            "ssl_verification_mode",
-            Type::Enum(&["full", "none"]),
-            Some("full"),
-            "Whether the server's certificate is checked.",
-        ),
+        tls::CERTIFICATE,
+        tls::CERTIFICATE_AUTHORITIES,
+        tls::CIPHER_SUITES,
+        tls::KEY,
+        tls::KEYSTORE_PASSWORD,
+        tls::KEYSTORE_PATH,
+        tls::KEYSTORE_TYPE,
+        tls::SUPPORTED_PROTOCOLS,
+        tls::TRUSTSTORE_PASSWORD,
+        tls::TRUSTSTORE_PATH,
+        tls::TRUSTSTORE_TYPE,
+        tls::VERIFICATION_MODE,
         Opt::new(
             "tag_on_json_failure",
             Type::Array,
@@ -94,7 +88,7 @@ pub(super) static SPEC: Spec = Spec {
             "validate_after_inactivity",
             Type::Number,
             Some("200"),
-            "Connections are looked at whenever they are used.",
+            "connections are looked at whenever they are used.",
         ),
         Opt::new("verb", Type::Enum(&["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]), Some("GET"), "How to ask."),
     ],

@@ -15,6 +15,7 @@ mod harness;
 mod invented;
 mod language;
 mod links;
+mod lookup;
 mod metrics;
 mod node;
 mod outage;

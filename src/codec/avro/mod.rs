@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, code};
 use crate::event::json::Parser;
 use crate::event::{Batch, EventId, FieldRef, Frame, Value};
 use crate::plugin::{Build, Built, Context, Opt, Options, Spec, Type};
-use crate::resource;
+use crate::resource::{self, tls};
 use apache_avro::Schema;
 use apache_avro::schema::Name;
 use base64::Engine;
@@ -38,39 +38,19 @@ pub(super) static SPEC: Spec = Spec {
         Opt::new("password", Type::Password, None, "The password at the server of the schema."),
         text("proxy", "The address of a proxy on the way to the server of the schema."),
         Opt::required("schema_uri", Type::String, "The schema: a file, or an address that begins with `http`."),
-        Opt::new("ssl_certificate", Type::Path, None, "A PEM file with our certificate for the server of the schema."),
-        Opt::new(
-            "ssl_certificate_authorities",
-            Type::Array,
-            None,
-            "PEM files with the certificates that vouch for the server of the schema.",
-        ),
-        Opt::idle("ssl_cipher_suites", Type::Array, None, "those of TLS 1.2 and 1.3 that are safe are used."),
+        tls::CERTIFICATE,
+        tls::CERTIFICATE_AUTHORITIES,
+        tls::CIPHER_SUITES,
         Opt::idle("ssl_enabled", Type::Boolean, None, "whether TLS is used is seen from the address."),
-        Opt::new("ssl_key", Type::Path, None, "A PEM file with the key of `ssl_certificate`."),
-        Opt::new("ssl_keystore_password", Type::Password, None, "Refused with `ssl_keystore_path`."),
-        Opt::new(
-            "ssl_keystore_path",
-            Type::Path,
-            None,
-            "Refused: Java's stores can't be read; use `ssl_certificate` and `ssl_key`.",
-        ),
-        Opt::new("ssl_keystore_type", Type::Enum(&["jks", "pkcs12"]), None, "Refused with `ssl_keystore_path`."),
-        Opt::idle("ssl_supported_protocols", Type::Array, None, "TLS 1.2 and 1.3 are used."),
-        Opt::new("ssl_truststore_password", Type::Password, None, "Refused with `ssl_truststore_path`."),
-        Opt::new(
-            "ssl_truststore_path",
-            Type::Path,
-            None,
-            "Refused: Java's stores can't be read; use `ssl_certificate_authorities`.",
-        ),
-        Opt::new("ssl_truststore_type", Type::Enum(&["jks", "pkcs12"]), None, "Refused with `ssl_truststore_path`."),
-        Opt::new(
-            "ssl_verification_mode",
-            Type::Enum(&["full", "none"]),
-            Some("full"),
-            "Whether the certificate of the server of the schema is verified.",
-        ),
+        tls::KEY,
+        tls::KEYSTORE_PASSWORD,
+        tls::KEYSTORE_PATH,
+        tls::KEYSTORE_TYPE,
+        tls::SUPPORTED_PROTOCOLS,
+        tls::TRUSTSTORE_PASSWORD,
+        tls::TRUSTSTORE_PATH,
+        tls::TRUSTSTORE_TYPE,
+        tls::VERIFICATION_MODE,
         Opt::idle(
             "tag_on_failure",
             Type::Boolean,
@@ -85,13 +65,7 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 fn build(options: &Options, context: &Context) -> Built<Codec> {
-    let refused = ["ssl_keystore_path", "ssl_truststore_path"].into_iter().filter(|name| options.has(name));
-    let mut errors: Vec<Diagnostic> = refused
-        .map(|name| {
-            Diagnostic::error(code::VALUE, options.place_of(name), format!("`{name}` is not supported"))
-                .note("certificates and keys are read from PEM files: `ssl_certificate`, `ssl_key`, `ssl_certificate_authorities`")
-        })
-        .collect();
+    let mut errors = tls::mistakes(options);
     let schema = match resource::text(options, "schema_uri", context) {
         // While only checking, any schema will do.
         Ok(None) => Some(Schema::Null),

@@ -76,6 +76,6 @@ fn mistakes() {
         assert!(mistakes.iter().any(|m| m.contains(part)), "{mistakes:?}");
     };
     check("schema_uri=/no/such.avsc", "cannot read /no/such.avsc");
-    check("schema_uri=/no/such.avsc;ssl_keystore_path=/k", "not supported");
+    check("schema_uri=/no/such.avsc;ssl_keystore_path=/k", "`ssl_keystore_path`: Java's key stores can't be read");
     check("schema_uri=/dev/null", "cannot parse the schema");
 }

@@ -3,10 +3,11 @@
 //! Codecs have no I/O of their own; they ask here. Checking (`-t`) reads files but no servers, and
 //! a file that is not there is then only a warning.
 
+pub mod tls;
+
 use crate::diagnostic::{Diagnostic, code};
 use crate::plugin::{Context, Options};
 use std::time::Duration;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 
 /// How long a server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -88,7 +89,7 @@ pub fn text(options: &Options, name: &str, context: &Context) -> Result<Option<S
 }
 
 fn page(uri: &str, options: &Options) -> anyhow::Result<String> {
-    let mut config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).tls_config(tls(options)?);
+    let mut config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).tls_config(tls::config(options)?);
     if let Some(proxy) = options.str("proxy") {
         config = config.proxy(Some(ureq::Proxy::new(proxy)?));
     }
@@ -100,38 +101,6 @@ fn page(uri: &str, options: &Options) -> anyhow::Result<String> {
         request = request.header("Authorization", format!("Basic {both}"));
     }
     Ok(request.call()?.body_mut().with_config().limit(PAGE_BYTES_MAX).read_to_string()?)
-}
-
-/// What the options of TLS say: `ssl_certificate_authorities`, `ssl_certificate` with `ssl_key`, and
-/// `ssl_verification_mode`.
-pub(crate) fn tls(options: &Options) -> anyhow::Result<TlsConfig> {
-    let mut builder = TlsConfig::builder().disable_verification(options.str("ssl_verification_mode") == Some("none"));
-    let mut roots = Vec::new();
-    // The last two are the old names in Logstash's filters.
-    for name in ["ssl_certificate_authorities", "ca_file", "cacert"] {
-        for path in options.strings(name) {
-            roots.extend(certificates(&path)?);
-        }
-    }
-    if !roots.is_empty() {
-        builder = builder.root_certs(RootCerts::new_with_certs(&roots));
-    }
-    if let (Some(certificate), Some(key)) = (options.str("ssl_certificate"), options.str("ssl_key")) {
-        let key = PrivateKey::from_pem(&std::fs::read(key)?)?;
-        builder = builder.client_cert(Some(ClientCert::new_with_certs(&certificates(certificate)?, key)));
-    }
-    Ok(builder.build())
-}
-
-fn certificates(path: &str) -> anyhow::Result<Vec<Certificate<'static>>> {
-    let pem = std::fs::read(path)?;
-    let mut found = Vec::new();
-    for item in ureq::tls::parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item? {
-            found.push(certificate);
-        }
-    }
-    Ok(found)
 }
 
 /// Replaces a file by one with these bytes, or leaves the old one.
