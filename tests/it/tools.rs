@@ -68,6 +68,13 @@ tests:
         assert!(shown.contains(part), "{shown}");
     }
     assert_eq!(out(&tool(&["test", path, "--only", "passes"])), "1 passed, 0 failed\n");
+    let updated = tool(&["test", path, "--update"]);
+    assert!(out(&updated).ends_with("\n3 updated, 1 passed, 0 failed\n"), "{}", out(&updated));
+    assert!(out(&updated).contains("UPDATED ") && out(&updated).contains("n: expected 1, got 2"), "{}", out(&updated));
+    let new = std::fs::read_to_string(&file).unwrap();
+    let line = "  - { name: differs, given: [\"2\"], expect: [{ n: 2, a: { b: \"me\" } }] }\n";
+    assert!(new.contains(line) && new.starts_with(&text[..text.find("  - { name: differs").unwrap()]), "{new}");
+    assert_eq!(out(&tool(&["test", path])), "4 passed, 0 failed\n");
     std::fs::write(&file, text.replace("add_field", "ad_field")).unwrap();
     let wrong = out(&tool(&["test", path]));
     assert!(wrong.contains("unknown setting `ad_field`") && wrong.contains("text:4:"), "{wrong}");

@@ -61,9 +61,7 @@ fn event(expect: &Value, got: &Value, exact: bool, lines: &mut Vec<String>) {
                 }
             }
             ("$match", Value::Object(patterns)) => {
-                for (name, pattern) in patterns {
-                    matches(name, &text(pattern), got, lines);
-                }
+                lines.extend(patterns.iter().filter_map(|(name, pattern)| matches(name, pattern, got)));
             }
             _ => value(name, want, find(got, name), exact, lines),
         }
@@ -78,15 +76,16 @@ fn event(expect: &Value, got: &Value, exact: bool, lines: &mut Vec<String>) {
     }
 }
 
-fn matches(name: &str, pattern: &str, got: &Value, lines: &mut Vec<String>) {
-    let shown = find(got, name).map(text);
-    match (regex::Regex::new(pattern), shown) {
-        (Err(error), _) => lines.push(format!("{name}: cannot compile /{pattern}/: {error}")),
-        (Ok(_), None) => lines.push(format!("{name}: expected what matches /{pattern}/, got nothing")),
+/// Says why the value of a field does not match a pattern; nothing where it does.
+pub(super) fn matches(name: &str, pattern: &Value, got: &Value) -> Option<String> {
+    let pattern = text(pattern);
+    match (regex::Regex::new(&pattern), find(got, name).map(text)) {
+        (Err(error), _) => Some(format!("{name}: cannot compile /{pattern}/: {error}")),
+        (Ok(_), None) => Some(format!("{name}: expected what matches /{pattern}/, got nothing")),
         (Ok(regex), Some(shown)) if !regex.is_match(&shown) => {
-            lines.push(format!("{name}: expected what matches /{pattern}/, got {shown:?}"));
+            Some(format!("{name}: expected what matches /{pattern}/, got {shown:?}"))
         }
-        _ => {}
+        _ => None,
     }
 }
 
@@ -107,7 +106,7 @@ fn value(name: &str, want: &Value, got: Option<&Value>, exact: bool, lines: &mut
 }
 
 /// Numbers are the same by value, `1` and `1.0` alike; times by instant.
-fn same(want: &Value, got: &Value) -> bool {
+pub(super) fn same(want: &Value, got: &Value) -> bool {
     match (want, got) {
         (Value::Number(want), Value::Number(got)) => want == got || want.as_f64() == got.as_f64(),
         (Value::String(want), Value::String(got)) => {
@@ -129,7 +128,7 @@ fn bracketed(name: &str) -> String {
 }
 
 /// The value of `name` or `[a][b][0]`.
-fn find<'v>(event: &'v Value, name: &str) -> Option<&'v Value> {
+pub(super) fn find<'v>(event: &'v Value, name: &str) -> Option<&'v Value> {
     let Some(inner) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) else { return event.get(name) };
     inner.split("][").try_fold(event, |value, step| match value {
         Value::Array(list) => list.get(step.parse::<usize>().ok()?),
@@ -137,7 +136,8 @@ fn find<'v>(event: &'v Value, name: &str) -> Option<&'v Value> {
     })
 }
 
-fn list_of(value: &Value) -> Vec<String> {
+/// A list of texts; one value is a list of one.
+pub(super) fn list_of(value: &Value) -> Vec<String> {
     match value {
         Value::Array(list) => list.iter().map(text).collect(),
         value => vec![text(value)],

@@ -11,10 +11,12 @@
 //! ```
 //!
 //! The filters run in this process on the events of `given`; inputs and outputs play no part, and
-//! need not even be known. The exit code is 0 where all tests pass.
+//! need not even be known. The exit code is 0 where all tests pass. `--update` writes what came out into
+//! the file, to be looked at with `git diff`.
 
 mod case;
 mod diff;
+mod update;
 
 use crate::diagnostic::{Diagnostic, Severity, Sources, render};
 use crate::language::variable::Environment;
@@ -38,17 +40,21 @@ pub struct Args {
     /// Name the tests that pass, too
     #[arg(short, long)]
     pub verbose: bool,
+    /// Write what came out of tests that fail into their files, as what is expected from now on
+    #[arg(long)]
+    pub update: bool,
 }
 
 /// Runs the command from its arguments; whether all tests passed.
 pub fn main(arguments: Vec<String>) -> anyhow::Result<bool> {
     let args: Args = super::arguments("test", arguments);
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut updated) = (0, 0, 0);
     for file in files(&args.files)? {
         match run(&file, &args) {
-            Ok((good, bad)) => {
-                passed += good;
-                failed += bad;
+            Ok(counts) => {
+                passed += counts.passed;
+                failed += counts.failed;
+                updated += counts.updated;
             }
             Err(error) => {
                 failed += 1;
@@ -56,7 +62,10 @@ pub fn main(arguments: Vec<String>) -> anyhow::Result<bool> {
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    match updated {
+        0 => println!("{passed} passed, {failed} failed"),
+        _ => println!("{updated} updated, {passed} passed, {failed} failed"),
+    }
     Ok(failed == 0)
 }
 
@@ -78,29 +87,55 @@ fn files(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Runs the tests of a file; how many passed and failed.
-fn run(file: &Path, args: &Args) -> anyhow::Result<(usize, usize)> {
+#[derive(Default)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    updated: usize,
+}
+
+/// Runs the tests of a file.
+fn run(file: &Path, args: &Args) -> anyhow::Result<Counts> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let suite = Suite::parse(&text)?;
     let sources = suite.sources(file.parent().unwrap_or(Path::new(".")))?;
     let plan = plan(&sources, &suite)?;
-    let (mut passed, mut failed) = (0, 0);
-    for case in &suite.cases {
+    let mut counts = Counts::default();
+    let mut new = text.clone();
+    for (number, case) in suite.cases.iter().enumerate() {
         if args.only.as_ref().is_some_and(|only| !case.name.contains(only.as_str())) {
             continue;
         }
-        let difference = check(case, &plan, &suite).map_err(|mistakes| anyhow!("{}", picture(&mistakes, &sources)))?;
-        if difference.is_empty() {
-            passed += 1;
+        let found = check(case, &plan, &suite).map_err(|mistakes| anyhow!("{}", picture(&mistakes, &sources)))?;
+        let said = format!("{}: {}\n{}", file.display(), case.name, found.difference);
+        if found.difference.is_empty() {
+            counts.passed += 1;
             if args.verbose {
                 println!("passed {}: {}", file.display(), case.name);
             }
+        } else if !args.update || found.lost {
+            counts.failed += 1;
+            println!("FAILED {said}");
         } else {
-            failed += 1;
-            println!("FAILED {}: {}\n{difference}", file.display(), case.name);
+            new = expect(&new, number, case, &found.events)?;
+            counts.updated += 1;
+            println!("UPDATED {said}");
         }
     }
-    Ok((passed, failed))
+    if new != text {
+        crate::resource::replace(file, new.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(counts)
+}
+
+/// The text of the file with other events expected of a test, which then passes.
+fn expect(text: &str, number: usize, case: &Case, events: &[serde_json::Value]) -> anyhow::Result<String> {
+    let new = update::updated(text, number, &update::expectation(&case.expect, events, case.exact))?;
+    let suite = Suite::parse(&new).context("cannot update the file: what would be written is no file of tests")?;
+    match suite.cases.get(number) {
+        Some(case) if diff::compare(&case.expect, events, case.exact).is_empty() => Ok(new),
+        _ => bail!("cannot update test {}: write it by hand", number + 1),
+    }
 }
 
 fn picture(mistakes: &[Diagnostic], sources: &Sources) -> String {
@@ -119,15 +154,24 @@ fn plan(sources: &Sources, suite: &Suite) -> anyhow::Result<Plan> {
     outcome.plan.ok_or_else(|| anyhow!("{}", picture(&errors, sources)))
 }
 
-/// What differs in a case; empty where it passes.
-fn check(case: &Case, plan: &Plan, suite: &Suite) -> Result<String, Vec<Diagnostic>> {
+/// What came of a test.
+struct Found {
+    /// In lines; empty where it passes.
+    difference: String,
+    /// What came out.
+    events: Vec<serde_json::Value>,
+    /// A condition failed and lost its event: that can't be expected.
+    lost: bool,
+}
+
+fn check(case: &Case, plan: &Plan, suite: &Suite) -> Result<Found, Vec<Diagnostic>> {
     let context = Context::alone("test", suite.ecs, false);
     // Built anew for each, since filters such as `aggregate` remember.
     let mut trial = Trial::build(plan, &context)?;
-    let got = case.run(&mut trial, &context)?;
-    let mut difference = diff::compare(&case.expect, &got, case.exact);
+    let events = case.run(&mut trial, &context)?;
+    let mut difference = diff::compare(&case.expect, &events, case.exact);
     for error in &trial.failed {
         difference += &format!("  a condition lost its event: {error}\n");
     }
-    Ok(difference)
+    Ok(Found { difference, events, lost: !trial.failed.is_empty() })
 }
