@@ -66,6 +66,12 @@ pub(super) fn range(api: &Prometheus, call: &Call) -> Answer {
     }
     let limit = call.form.limit()?;
     let expr = parse(text)?;
+    if !matches!(expr.ty(), ast::Type::Scalar | ast::Type::Vector) {
+        return Err(ApiError::bad(format!(
+            "invalid parameter \"query\": a range needs a scalar or an instant vector at each step, not {}",
+            expr.ty().name()
+        )));
+    }
     let watch = Watch::new(call)?;
     let all = promql::range(&expr, &*api.sampler.store, (start, end, step), &watch.options)?;
     Ok(matrix(&all, limit).into())

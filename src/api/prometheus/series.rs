@@ -36,14 +36,39 @@ pub(super) fn values(api: &Prometheus, call: &Call) -> Answer {
     if call.part.is_empty() {
         return Err(ApiError::bad("invalid label name: \"\""));
     }
+    let name = unescaped(&call.part);
     let selectors = call.form.matchers()?;
     let values: BTreeSet<String> = if selectors.is_empty() && all_times(call)? {
-        api.sampler.store.label_values(&call.part)
+        api.sampler.store.label_values(&name)
     } else {
         let all = found(api, &selectors, call)?;
-        all.iter().map(|labels| labels.get(&call.part).to_owned()).filter(|value| !value.is_empty()).collect()
+        all.iter().map(|labels| labels.get(&name).to_owned()).filter(|value| !value.is_empty()).collect()
     };
     cut(values.into_iter().map(Value::String).collect(), call)
+}
+
+/// A name as clients write it that hold to letters, digits and `_`: `U__` before it, `__` for `_`
+/// and `_2e_` for the character of this number. Anything else is the name itself.
+fn unescaped(name: &str) -> String {
+    let read = |mut rest: &str| {
+        let mut out = String::new();
+        while let Some((before, after)) = rest.split_once('_') {
+            out.push_str(before);
+            rest = match after.strip_prefix('_') {
+                Some(rest) => {
+                    out.push('_');
+                    rest
+                }
+                None => {
+                    let (hex, rest) = after.split_once('_')?;
+                    out.push(char::from_u32(u32::from_str_radix(hex, 16).ok()?)?);
+                    rest
+                }
+            };
+        }
+        Some(out + rest)
+    };
+    name.strip_prefix("U__").and_then(read).unwrap_or_else(|| name.to_owned())
 }
 
 /// `/api/v1/metadata`
@@ -83,4 +108,20 @@ fn cut(mut all: Vec<Value>, call: &Call) -> Answer {
         warnings.push("results truncated due to limit".to_owned());
     }
     Ok(Reply { data: Value::Array(all), warnings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unescaped() {
+        let check = |name: &str, want: &str| assert_eq!(unescaped(name), want);
+        check("job", "job");
+        check("U__room_2e_nr", "room.nr");
+        check("U__a__b_20_c", "a_b c");
+        check("U__", "");
+        check("U__a_zz_b", "U__a_zz_b");
+        check("U__a_2e", "U__a_2e");
+    }
 }

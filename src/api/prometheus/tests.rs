@@ -67,6 +67,7 @@ fn what_is_wrong_is_told() {
     check(query::range, "query=1&start=10&end=5&step=1", "bad_data", "must not be before");
     check(query::range, "query=1&start=0&end=5&step=0", "bad_data", "zero or negative");
     check(query::range, "query=1&start=0&end=50000&step=1", "bad_data", "11,000 points");
+    check(query::range, "query=hits_total[1m]&start=0&end=5&step=1", "bad_data", "not a range vector");
     check(series::series, "", "bad_data", "no match[]");
     check(rules::rules, "type=x", "bad_data", "not supported");
     check(query::instant, "query=hits_total%2Bon()hits_total&time=90", "execution", "422");
