@@ -151,7 +151,7 @@ impl Manager {
             let _panicked = thread.join();
         }
         self.core.keep_and_show(None, now_ms(), true);
-        self.core.senders.iter().for_each(Sender::end);
+        Sender::end(&self.core.senders);
     }
 }
 

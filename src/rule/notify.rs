@@ -3,7 +3,8 @@
 //! A queue holds the latest word on each alert, so that it does not grow while a receiver is down;
 //! beyond [`QUEUE_MAX`] alerts the oldest word is dropped and counted. What a receiver does not take
 //! (no answer, 429, 5xx) is sent again, later and later; what it refuses (other 4xx) is dropped,
-//! counted and said.
+//! counted and said. At the end there is a moment for what is still to be said; a receiver that does
+//! not answer is left behind.
 
 use super::alert::Alert;
 use crate::endpoint::{self, Endpoint};
@@ -15,7 +16,6 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Alerts that may wait for one receiver.
@@ -157,6 +157,8 @@ struct Queue {
     order: VecDeque<Labels>,
     /// What a webhook was told last: whether it fired, and when.
     told: FxHashMap<Labels, (bool, i64)>,
+    /// The thread has ended.
+    ended: bool,
 }
 
 impl Queue {
@@ -200,7 +202,6 @@ struct Shared {
 /// A receiver with its queue and thread.
 pub struct Sender {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Sender {
@@ -214,8 +215,12 @@ impl Sender {
             counts: Counts::default(),
         });
         let own = shared.clone();
-        let thread = std::thread::Builder::new().name("alerts".into()).spawn(move || own.run())?;
-        Ok(Sender { shared, thread: Mutex::new(Some(thread)) })
+        std::thread::Builder::new().name("alerts".into()).spawn(move || {
+            own.run();
+            own.queue.lock().ended = true;
+            own.rung.notify_all();
+        })?;
+        Ok(Sender { shared })
     }
 
     /// Where it posts to.
@@ -256,12 +261,19 @@ impl Sender {
         self.shared.rung.notify_all();
     }
 
-    /// Says what is still to be said, for a short time, and ends the thread.
-    pub fn end(&self) {
-        self.shared.stopping.store(true, Ordering::Release);
-        self.shared.rung.notify_all();
-        if let Some(thread) = self.thread.lock().take() {
-            let _panicked = thread.join();
+    /// Lets all of them say what is still to be said, for a short time, and end.
+    pub fn end(senders: &[Sender]) {
+        for Sender { shared } in senders {
+            // Under the lock, so that no thread is just about to sleep.
+            let _queue = shared.queue.lock();
+            shared.stopping.store(true, Ordering::Release);
+            shared.rung.notify_all();
+        }
+        let until = Instant::now() + DRAIN_MAX;
+        for Sender { shared } in senders {
+            let mut queue = shared.queue.lock();
+            // A request that is under way may take its time-out: nobody waits for that.
+            while !queue.ended && !shared.rung.wait_until(&mut queue, until).timed_out() {}
         }
     }
 }
@@ -408,6 +420,7 @@ fn webhook(notices: &[Notice]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Read, Write};
 
     fn notice(name: &str, resolved: bool, said_at: i64) -> Notice {
         Notice {
@@ -460,6 +473,67 @@ mod tests {
             (queue.order.len(), queue.latest.len(), counts.dropped.load(Ordering::Relaxed)),
             (QUEUE_MAX, QUEUE_MAX, 5)
         );
+    }
+
+    /// Answers each request with the next of `statuses`, the last for ever; `None`: never.
+    fn receiver(statuses: &'static [Option<&'static str>]) -> Sender {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for (at, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.unwrap();
+                match statuses[at.min(statuses.len() - 1)] {
+                    Some(status) => {
+                        let mut reader = BufReader::new(stream.try_clone().unwrap());
+                        let (mut line, mut length) = (String::new(), 0);
+                        while reader.read_line(&mut line).unwrap() > 2 {
+                            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+                                length = value.trim().parse().unwrap();
+                            }
+                            line.clear();
+                        }
+                        reader.read_exact(&mut vec![0; length]).unwrap();
+                        write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
+                    }
+                    None => kept.push(stream),
+                }
+            }
+        });
+        Sender::start(Receiver::parse(&url, Protocol::Webhook).unwrap()).unwrap()
+    }
+
+    fn until(what: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !what() {
+            assert!(Instant::now() < end, "it did not come to pass");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_is_not_taken_is_sent_again_and_what_is_refused_dropped() {
+        let sender = receiver(&[Some("500 x"), Some("429 x\r\nRetry-After: 0"), Some("400 x"), Some("200 x")]);
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = || [&sender.counts().retried, &sender.counts().failed, &sender.counts().sent].map(get);
+        sender.send(&[notice("a", false, 1)]);
+        until(|| counts() == [2, 1, 0]);
+        sender.send(&[notice("b", false, 1)]);
+        until(|| counts() == [2, 1, 1]);
+        assert_eq!(sender.waiting(), 0);
+        let begun = Instant::now();
+        Sender::end(&[sender]);
+        assert!(begun.elapsed() < DRAIN_MAX, "there was nothing to wait for");
+    }
+
+    #[test]
+    fn one_that_never_answers_holds_nobody_up() {
+        let senders = [receiver(&[None]), receiver(&[None]), receiver(&[Some("200 x")])];
+        senders.iter().for_each(|sender| sender.send(&[notice("a", false, 1)]));
+        until(|| senders[2].counts().sent.load(Ordering::Relaxed) == 1);
+        let begun = Instant::now();
+        Sender::end(&senders);
+        assert!(begun.elapsed() < DRAIN_MAX + Duration::from_secs(3), "{:?}", begun.elapsed());
     }
 
     #[test]
