@@ -212,6 +212,7 @@ impl Remote {
         let mut state = self.state.lock();
         let mut outgoing = Vec::with_capacity(tick.series.len());
         let mut present = FxHashMap::default();
+        present.reserve(tick.series.len());
         for taken in &tick.series {
             let labels = &taken.written.labels;
             let histogram = taken.written.value.as_ref().is_some_and(|value| value.histogram().is_some());
@@ -231,7 +232,9 @@ impl Remote {
             }
             samples.push((tick.at_ms, value));
             let exemplars = if self.target.exemplars { taken.exemplars.clone() } else { Vec::new() };
-            let about = tick.metadata.get(&*taken.family);
+            // 1.0 hears of it in requests of their own.
+            let said = self.target.protocol == Protocol::V2;
+            let about = said.then(|| tick.metadata.get(&*taken.family)).flatten();
             let about = about.map(|about| (taken.family.to_string(), about.kind, about.help.clone()));
             outgoing.push(Outgoing {
                 labels,
