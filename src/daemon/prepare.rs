@@ -181,7 +181,10 @@ impl Surroundings<'_> {
             hash: planned.hash,
             graph: Arc::new(graph::of(&planned.plan, &planned.configured.sources, planned.hash)),
         };
-        Blueprint::build(&planned.plan, &context, &sizes, standing).map_err(|mistakes| Refusal {
+        self.derived.read_from(Some(planned.configured.sources.clone()));
+        let built = Blueprint::build(&planned.plan, &context, &sizes, standing);
+        self.derived.read_from(None);
+        built.map_err(|mistakes| Refusal {
             report: shown(&mistakes, &planned.configured.sources),
             pipelines: vec![planned.id().to_owned()],
         })

@@ -135,7 +135,10 @@ pub fn metric(options: &Options, context: &Context) -> Built<Arc<Metric>> {
     let mut wrong = Vec::new();
     let place = match context.pipeline.as_str() {
         "" => "the built-in metrics".to_owned(),
-        pipeline => format!("filter `{}` of pipeline `{pipeline}`", context.id),
+        pipeline => match context.derived.written_at(options.place) {
+            Some(place) => format!("pipeline `{pipeline}`, {place}"),
+            None => format!("pipeline `{pipeline}`, filter `{}`", context.id),
+        },
     };
     let definition = definition(options, place, &mut wrong);
     match definition {

@@ -37,6 +37,7 @@ pub use source::{ERROR, LEVEL, Number, SERVICE, Text};
 
 use super::exposition::{self, Kind, Names, Value};
 use super::pipeline::Counter;
+use crate::diagnostic::{Place, Sources};
 use crate::event::FieldRef;
 use crate::pipeline::Tracker;
 use crate::series::{Labels, METRIC_NAME, Sample};
@@ -90,7 +91,7 @@ pub struct Family {
 pub struct Definition {
     /// Its name.
     pub name: String,
-    /// Where it stands, for those who contradict it: "filter `derive_1` of pipeline `main`".
+    /// Where it stands, for those who contradict it: "pipeline `main`, a.conf:7".
     pub place: String,
     /// One sentence.
     pub help: String,
@@ -138,6 +139,8 @@ pub struct Derived {
     generation: AtomicU64,
     /// The generation that books know.
     retained: AtomicU64,
+    /// The files that definitions are read from at present.
+    sources: RwLock<Option<Sources>>,
     /// The built-in set.
     defaults: RwLock<Vec<Arc<Metric>>>,
     /// Bounds that objectives ask for, by histogram.
@@ -179,6 +182,19 @@ impl Live {
 const DIRECT: &str = "direct";
 
 impl Derived {
+    /// Says which files the definitions that come now stand in.
+    pub fn read_from(&self, sources: Option<Sources>) {
+        *self.sources.write() = sources;
+    }
+
+    /// A place in those files as people write it: `a.conf:7`.
+    pub fn written_at(&self, place: Place) -> Option<String> {
+        let sources = self.sources.read();
+        let (name, text) = sources.as_ref()?.files.get(place.file as usize)?;
+        let before = text.as_bytes().get(..place.start as usize)?;
+        Some(format!("{name}:{}", before.iter().filter(|&&byte| byte == b'\n').count() + 1))
+    }
+
     /// Gives a histogram that has classic buckets one that ends at `bound` too, if it is registered
     /// from now on: an objective counts the values up to there.
     /// False where it is registered already and has no such bound: it keeps those that it has.

@@ -9,7 +9,7 @@ fn metric(home: &Derived, change: impl FnOnce(&mut Definition)) -> Arc<Metric> {
     let label = |name: &str, text: &str| (name.to_owned(), Text::parse(text), text.to_owned());
     let mut definition = Definition {
         name: "events_total".to_owned(),
-        place: "filter `a` of pipeline `p`".to_owned(),
+        place: "pipeline `p`, a.conf:7".to_owned(),
         help: "Events.".to_owned(),
         kind: Kind::Counter,
         labels: vec![label("service", "%{[@service]}"), label("level", "%{[@level]}")],
@@ -207,7 +207,7 @@ fn one_name_is_one_family() {
     let refused = |change: fn(&mut Definition), want: &str| {
         let mut definition = Definition {
             name: "events_total".to_owned(),
-            place: "filter `a` of pipeline `p`".to_owned(),
+            place: "pipeline `p`, a.conf:7".to_owned(),
             help: String::new(),
             kind: Kind::Counter,
             labels: Vec::new(),
@@ -226,17 +226,17 @@ fn one_name_is_one_family() {
     };
     refused(
         |d| d.kind = Kind::Gauge,
-        "`events_total` is a counter in filter `a` of pipeline `p`, which was the first to define it (it stays so until a restart); here it is a gauge",
+        "`events_total` is a counter in pipeline `p`, a.conf:7, which was the first to define it (it stays so until a restart); here it is a gauge",
     );
     refused(
         |d| d.name = "duration_seconds_count".to_owned(),
-        "its series and those of histogram `duration_seconds` (filter `a` of pipeline `p`) would have one name",
+        "its series and those of histogram `duration_seconds` (pipeline `p`, a.conf:7) would have one name",
     );
     refused(
         |d| {
             d.name = "duration_seconds".to_owned();
             d.kind = Kind::Histogram;
         },
-        "`duration_seconds` has other buckets in filter `a` of pipeline `p`, which was the first to define it (it stays so until a restart)",
+        "`duration_seconds` has other buckets in pipeline `p`, a.conf:7, which was the first to define it (it stays so until a restart)",
     );
 }

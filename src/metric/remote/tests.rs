@@ -204,7 +204,7 @@ fn births_are_sent_with_a_zero_and_ends_with_a_marker() {
     let derived: &Arc<Derived> = world.registry.derived();
     let metric = derived.register(Definition {
         name: "things_total".to_owned(),
-        place: "filter `a` of pipeline `p`".to_owned(),
+        place: "pipeline `p`, a.conf:7".to_owned(),
         help: "Things.".to_owned(),
         kind: Kind::Counter,
         labels: Vec::new(),
