@@ -13,7 +13,7 @@ fuzz_target!(|input: (&str, &str)| {
     let set = if text.len() % 2 == 0 { Set::Legacy } else { Set::Ecs };
     let Ok(grok) = Grok::compile(pattern, &Library::new(set), options) else { return };
     let (mut scanned, mut matched) = (Scratch::default(), Scratch::default());
-    let answer = grok.scan(text.as_bytes(), &mut scanned);
+    let answer = grok.scan(text.as_bytes(), false, &mut scanned);
     let Ok(found) = grok.captures_by_regexp(text, &mut matched) else { return };
     let mut bits = Vec::new();
     Candidates::new(std::iter::once(&grok)).find(text.as_bytes(), &mut bits);

@@ -82,6 +82,9 @@ impl Charset {
 
     /// The bytes at a span as text, which is the span itself where nothing needs to change.
     pub(super) fn text(self, batch: &mut Batch, span: Span) -> Span {
+        if self == Charset::Utf8 && batch.look_ascii(span) {
+            return span;
+        }
         let text = match self.decode(batch.bytes(span)) {
             Cow::Borrowed(_) => return span,
             Cow::Owned(text) => text,

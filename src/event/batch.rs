@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// access log's fields, so that most events never move.
 const FIELDS: u32 = 16;
 
+/// The arena is looked at in steps of so many bytes.
+const ASCII_STEP: usize = 4096;
+
 /// The place of an event in its batch.
 pub type EventId = u32;
 
@@ -97,6 +100,8 @@ pub struct Batch {
     pub frame_tags: Vec<Box<[&'static str]>>,
     /// The time at which the input read the batch: `@timestamp` of events without one.
     pub read_at: Option<Timestamp>,
+    /// Up to where the byte arena is ASCII, once anybody asked.
+    ascii: Option<usize>,
     /// How many fields the last event of the batch before had in the end: room for a new event, so
     /// that it need not move while it grows.
     room: u32,
@@ -125,6 +130,7 @@ impl Batch {
         self.origins.clear();
         self.frame_tags.clear();
         self.read_at = None;
+        self.ascii = None;
     }
 
     /// Bytes of memory that the batch holds, roughly.
@@ -138,12 +144,61 @@ impl Batch {
 
     /// The byte arena, for inputs that read into it and codecs that cut it.
     pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        self.forget_ascii();
         &mut self.bytes
     }
 
     /// The bytes of a span.
     pub fn bytes(&self, span: Span) -> &[u8] {
         &self.bytes[span.range()]
+    }
+
+    /// The first 32 bytes of a span as two numbers, zeros behind its end.
+    #[inline]
+    pub(crate) fn head(&self, span: Span) -> [u128; 2] {
+        let (start, len) = (span.start as usize, span.len as usize);
+        let mut short = [0; 32];
+        let bytes = match self.bytes[start..].first_chunk() {
+            Some(bytes) => bytes,
+            // At the arena's end.
+            None => {
+                let rest = &self.bytes[start..];
+                short[..rest.len()].copy_from_slice(rest);
+                &short
+            }
+        };
+        let half = |at: usize| {
+            let keep = match len.saturating_sub(at) {
+                16.. => u128::MAX,
+                few => (1 << (8 * few)) - 1,
+            };
+            u128::from_le_bytes(std::array::from_fn(|n| bytes[at + n])) & keep
+        };
+        [half(0), half(16)]
+    }
+
+    /// Whether the bytes of a span are ASCII, by one look at the arena as it is at the first call:
+    /// a batch of access logs needs no look at each line. `false` where that look did not reach.
+    pub(crate) fn look_ascii(&mut self, span: Span) -> bool {
+        let bytes = &self.bytes;
+        let until = *self.ascii.get_or_insert_with(|| {
+            let whole = bytes.chunks(ASCII_STEP).take_while(|chunk| chunk.is_ascii()).count();
+            (whole * ASCII_STEP).min(bytes.len())
+        });
+        span.range().end <= until
+    }
+
+    /// The same, for who comes later: `false` also where nobody looked.
+    #[inline]
+    pub(crate) fn known_ascii(&self, span: Span) -> bool {
+        self.ascii.is_some_and(|until| span.range().end <= until)
+    }
+
+    /// What was seen need not hold any more, since the arena is handed out to be written to.
+    fn forget_ascii(&mut self) {
+        if self.ascii.is_some() {
+            self.ascii = Some(0);
+        }
     }
 
     /// The text of a [`Value::Str`].
@@ -321,6 +376,7 @@ impl Batch {
 
     /// The arenas, apart, for the JSON parser.
     pub(super) fn arenas(&mut self) -> (&mut Vec<u8>, &mut Vec<Entry>, &mut LocalNames) {
+        self.forget_ascii();
         (&mut self.bytes, &mut self.entries, &mut self.local)
     }
 
@@ -377,6 +433,42 @@ mod tests {
         assert_eq!(batch.remove(event, &reference("[a][b]")), Some(Value::Int(1)));
         assert_eq!(batch.get(event, &reference("[a][b]")), None);
         assert_eq!(batch.get(event, &reference("[a][c]")), Some(Value::Int(2)));
+    }
+
+    #[test]
+    fn ascii_is_known_as_far_as_the_look_reached() {
+        let mut batch = Batch::new();
+        let line = batch.push_text(&"x".repeat(ASCII_STEP));
+        let (short, far) = (batch.push_text("yes"), batch.push_text("é"));
+        let last = batch.push_text("no");
+        assert!(!batch.known_ascii(line), "nobody looked");
+        assert!(batch.look_ascii(line));
+        assert!(!batch.look_ascii(far));
+        assert!(!batch.known_ascii(short) && !batch.known_ascii(last), "of the step with the other letter");
+        let later = batch.push_text("later");
+        assert!(!batch.known_ascii(later));
+        batch.bytes_mut()[0] = 0xC3;
+        assert!(!batch.known_ascii(line), "it may have been written to");
+        batch.recycle();
+        let line = batch.push_text("z");
+        assert!(batch.look_ascii(line));
+    }
+
+    #[test]
+    fn names_err_on_the_side_of_what_is_there() {
+        let mut batch = Batch::new();
+        let event = batch.new_event();
+        // Of 65 names two share a bit.
+        let fields: Vec<FieldRef> = (0..65).map(|n| reference(&format!("[name {n}]"))).collect();
+        for (n, field) in fields.iter().enumerate() {
+            assert_eq!(batch.get(event, field), None);
+            batch.set(event, field, Value::Int(n as i64));
+        }
+        let copy = batch.clone_event(event);
+        assert_eq!(batch.remove(event, &fields[64]), Some(Value::Int(64)));
+        assert_eq!(batch.get(event, &fields[64]), None);
+        assert_eq!(batch.get(event, &fields[0]), Some(Value::Int(0)));
+        assert_eq!(batch.get(copy, &fields[64]), Some(Value::Int(64)));
     }
 
     #[test]

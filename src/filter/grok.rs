@@ -408,7 +408,7 @@ impl Grok {
         batch: &mut Batch,
         event: EventId,
     ) -> Result<bool, Stop> {
-        let found = match pattern.grok.scan(batch.bytes(span), &mut self.scratch) {
+        let found = match pattern.grok.scan(batch.bytes(span), batch.known_ascii(span), &mut self.scratch) {
             Some(found) => Ok(found),
             None => pattern.grok.captures_by_regexp(batch.text(span), &mut self.scratch),
         };

@@ -160,17 +160,17 @@ impl Grok {
     /// Matches the text and leaves the captures' spans in `scratch`.
     #[inline]
     pub fn captures(&self, text: &str, scratch: &mut Scratch) -> Result<bool, MatchError> {
-        if let Some(found) = self.scan(text.as_bytes(), scratch) {
+        if let Some(found) = self.scan(text.as_bytes(), false, scratch) {
             return Ok(found);
         }
         self.captures_by_regexp(text, scratch)
     }
 
-    /// The scanner's answer, if it has one.
+    /// The scanner's answer, if it has one. `ascii` says that the text is known to be ASCII.
     #[inline]
-    pub fn scan(&self, text: &[u8], scratch: &mut Scratch) -> Option<bool> {
+    pub fn scan(&self, text: &[u8], ascii: bool, scratch: &mut Scratch) -> Option<bool> {
         let scanner = self.0.scanner.as_ref()?;
-        if !text.is_ascii() {
+        if !(ascii || text.is_ascii()) {
             return None;
         }
         scratch.clear(self.0.slots);

@@ -31,7 +31,7 @@ fn agree(grok: &Grok, pattern: &str, text: &str) -> bool {
     if let Some(want) = want {
         assert_eq!(scratch.spans, want, "{pattern} on {text:?}");
     }
-    grok.scan(text.as_bytes(), &mut scratch).is_some()
+    grok.scan(text.as_bytes(), false, &mut scratch).is_some()
 }
 
 const LINES: &[&str] = &[
@@ -89,7 +89,7 @@ fn the_scanner_takes_the_common_formats() {
             let grok = grok(pattern, set);
             assert_eq!(grok.engine(), "scanner", "{pattern}");
             for line in lines {
-                assert_eq!(grok.scan(line.as_bytes(), &mut scratch), Some(true), "{set:?} {pattern} on {line}");
+                assert_eq!(grok.scan(line.as_bytes(), false, &mut scratch), Some(true), "{set:?} {pattern} on {line}");
             }
         }
     }

@@ -5,7 +5,7 @@
 //! costs no allocation. The table is bounded by [`VALUES_MAX`]; what does not fit counts as
 //! `other`, see [`super::deriver`].
 
-use crate::event::{Batch, EventId, FieldId, FieldRef, Template, Timestamp, Value, write_value};
+use crate::event::{Batch, EventId, FieldId, FieldRef, Span, Template, Timestamp, Value, write_value};
 use crate::index::Tier;
 use rustc_hash::FxHashMap;
 
@@ -91,32 +91,20 @@ struct Print {
 impl Print {
     /// Equal to no text's.
     const NONE: Print = Print { ends: [0; 2], len: usize::MAX };
+    const EMPTY: Print = Print { ends: [0; 2], len: 0 };
 
     /// `None` for a text of more than 32 bytes.
     #[inline]
+    fn of_span(batch: &Batch, span: Span) -> Option<Print> {
+        (span.len <= 32).then(|| Print { ends: batch.head(span), len: span.len as usize })
+    }
+
+    /// The same of a text that stands elsewhere.
     fn of(text: &[u8]) -> Option<Print> {
-        // Both ends of the text; where they overlap, they say the same.
-        let ends = match text {
-            [] => [0; 2],
-            [one] => [u128::from(*one), 0],
-            [one, two] => [u128::from(u16::from_le_bytes([*one, *two])), 0],
-            [first, second, .., last] if text.len() < 4 => {
-                [u128::from(u32::from_le_bytes([*first, *second, *last, 0])), 0]
-            }
-            _ if text.len() < 8 => {
-                let ends = (text.first_chunk()?, text.last_chunk()?);
-                [u128::from(u32::from_le_bytes(*ends.0)) << 32 | u128::from(u32::from_le_bytes(*ends.1)), 0]
-            }
-            _ if text.len() <= 16 => {
-                let ends = (text.first_chunk()?, text.last_chunk()?);
-                [u128::from(u64::from_le_bytes(*ends.0)) << 64 | u128::from(u64::from_le_bytes(*ends.1)), 0]
-            }
-            _ if text.len() <= 32 => {
-                [u128::from_le_bytes(*text.first_chunk()?), u128::from_le_bytes(*text.last_chunk()?)]
-            }
-            _ => return None,
-        };
-        Some(Print { ends, len: text.len() })
+        let mut bytes = [0; 32];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        let half = |at: usize| u128::from_le_bytes(std::array::from_fn(|n| bytes[at + n]));
+        Some(Print { ends: [half(0), half(16)], len: text.len() })
     }
 
     #[inline]
@@ -195,8 +183,8 @@ impl Source {
             Text::Level | Text::Constant(_) => None,
         };
         match value {
-            Some(Value::Str(span)) => self.number(batch.bytes(span)),
-            None | Some(Value::Null) => self.number(b""),
+            Some(Value::Str(span)) => self.number(Print::of_span(batch, span), batch.bytes(span)),
+            None | Some(Value::Null) => self.number(Some(Print::EMPTY), b""),
             Some(value) => {
                 self.scratch.clear();
                 write_value(batch, value, &mut self.scratch);
@@ -207,14 +195,14 @@ impl Source {
 
     fn number_of_scratch(&mut self) -> u32 {
         let scratch = std::mem::take(&mut self.scratch);
-        let id = self.number(&scratch);
+        let id = self.number(Print::of(&scratch), &scratch);
         self.scratch = scratch;
         id
     }
 
     #[inline]
-    fn number(&mut self, bytes: &[u8]) -> u32 {
-        let Some(print) = Print::of(bytes) else { return self.find(bytes) };
+    fn number(&mut self, print: Option<Print>, bytes: &[u8]) -> u32 {
+        let Some(print) = print else { return self.find(bytes) };
         let place = print.place();
         if self.near[place].0 == print {
             return self.near[place].1;
@@ -335,14 +323,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn prints_are_equal_where_texts_are(one in "[ab]{0,34}", two in "[ab]{0,34}", cut in 0..34_usize) {
+        fn prints_are_equal_where_texts_are(one in "[ab]{0,34}", two in "[ab]{0,34}", cut in 0..34_usize, room in 0..40_usize) {
             // Random texts differ in many places; these in one.
             let mut near = one.clone().into_bytes();
             if let Some(byte) = near.get_mut(cut) {
                 *byte = b'c';
             }
+            let mut batch = Batch::new();
+            let span = batch.push_text(&one);
+            batch.push_text(&"x".repeat(room));
+            let print = Print::of_span(&batch, span);
+            prop_assert!(print == Print::of(one.as_bytes()));
             for other in [two.as_bytes(), &near, one.as_bytes()] {
-                if let (Some(a), Some(b)) = (Print::of(one.as_bytes()), Print::of(other)) {
+                if let (Some(a), Some(b)) = (print, Print::of(other)) {
                     prop_assert_eq!(a == b, one.as_bytes() == other);
                 }
             }
@@ -352,7 +345,7 @@ mod tests {
         fn numbers_are_of_values(values in prop::collection::vec("[a-d]{0,40}", 0..300)) {
             let mut source = Source::new(Text::Key(service_key()), "%{service}");
             for value in &values {
-                let id = source.number(value.as_bytes());
+                let id = source.number(Print::of(value.as_bytes()), value.as_bytes());
                 prop_assert_eq!(source.value(id), value);
             }
         }
