@@ -1,6 +1,6 @@
 """Runs public pipelines on public logs, and checks what comes out: see `run` and `samples.ini`.
 
-A section names a pipeline. `given` is its log, `member` the file in it where it is an archive, `input`
+A section names a pipeline (and, behind `|`, which log it is). `given` is its log, `member` the file in it where it is an archive, `input`
 what replaces the pipeline's inputs, `ecs` the value of `pipeline.ecs_compatibility`. Its outputs are
 replaced by one that writes JSON. Each line of `expect` is a number of events and what they have:
 
@@ -37,9 +37,9 @@ def given(folder, sample):
         return archive.extractfile(sample["member"]).read()
 
 
-def events(command, folder, name, sample):
-    path = folder / name
-    text = in_place(path.read_text(encoding="utf-8"), folder / Path(name).parts[0])
+def events(command, folder, path, sample):
+    clone = folder / path.relative_to(folder).parts[0]
+    text = in_place(path.read_text(encoding="utf-8"), clone)
     text = replaced(text, "output", "stdout { codec => json_lines }")
     if "input" in sample:
         text = replaced(text, "input", sample["input"])
@@ -90,10 +90,11 @@ def check(command, folder):
     results = []
     for name in samples.sections():
         sample = samples[name]
-        if not (folder / name).exists() or not (folder / sample["given"]).exists():
+        path = folder / name.partition(" | ")[0]
+        if not path.exists() or not (folder / sample["given"]).exists():
             continue
         try:
-            came = events(command, folder, name, sample)
+            came = events(command, folder, path, sample)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             results.append((f"{name} on its log", [("", "does not run")], str(error), set()))
             continue
