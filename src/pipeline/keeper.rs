@@ -204,3 +204,31 @@ pub(super) fn take_over(id: &str, checkpoints: &mut Checkpoints, index: &Index) 
         held.iter().map(|(source, value)| Position { source: (**source).into(), value: (**value).into() }).collect();
     checkpoints.write(&positions)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_again_and_again_is_said_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = Mutex::new(Checkpoints::open(dir.path(), "main").unwrap());
+        // A folder stands where the file belongs.
+        let blocked = dir.path().join("checkpoints/main.checkpoint");
+        std::fs::create_dir(&blocked).unwrap();
+        let tracker = Arc::new(Tracker::default());
+        let position = Position { source: "main/in/x".into(), value: "7".into() };
+        Ack::new(tracker.clone(), tracker.issue(vec![position])).done();
+        let file =
+            File { checkpoints, book: None, trackers: Mutex::new(vec![tracker.clone()]), failures: Default::default() };
+        (0..10).for_each(|_| file.save());
+        let left = file.failures[1].rest(Instant::now()).expect("all but the first wait to be summed up");
+        assert_eq!((left.times, left.seconds), (9, Some(0)), "{left:?}");
+        assert!(!tracker.idle(), "nothing is durable");
+        std::fs::remove_dir(&blocked).unwrap();
+        file.save();
+        assert_eq!(file.failures[1].rest(Instant::now()), None);
+        assert!(tracker.idle());
+        assert_eq!(Checkpoints::open(dir.path(), "main").unwrap().positions("main/").len(), 1);
+    }
+}
