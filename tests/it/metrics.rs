@@ -232,6 +232,40 @@ fn every_mistake_of_a_block_is_told() {
     }
 }
 
+/// A label that explodes and numbers that are none: bounded, counted, and nothing else suffers.
+#[test]
+fn bad_input_is_bounded_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.json");
+    let odd = ["\"NaN\"", "\"inf\"", "\"-Infinity\"", "\"1e999\"", "\"x\"", "2.5"];
+    let line = |n: usize| format!("{{\"user\":\"u{n}\",\"took\":{}}}\n", odd[n % odd.len()]);
+    std::fs::write(&file, (0..1_200).map(line).collect::<String>()).unwrap();
+    let pipeline = format!(
+        "input {{ file {{ path => \"{}\" start_position => beginning codec => json }} }}
+         filter {{
+           derive {{ counter => \"users_total\" labels => {{ \"user\" => \"%{{user}}\" }} max_series => 50 }}
+           derive {{ histogram => \"took_seconds\" field => \"took\" }}
+         }}
+         output {{ null {{ }} }}",
+        file.display()
+    );
+    let api = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut program = logboom();
+    program.arg(data_in(folder.path())).args(["-w", "2", "-e", &pipeline]);
+    program.args([format!("--api.http.port={}", api.port()), "--series.interval=1s".to_owned()]);
+    let program = Running::start(program.stdin(Stdio::null()).stderr(Stdio::null()));
+    let all = wait_for(|| total(api, "sum(users_total)").filter(|&n| n >= 1_200.0));
+    assert_eq!(all, Some(1_200.0), "no event is lost");
+    assert_eq!(total(api, "count(users_total)"), Some(51.0));
+    assert_eq!(total(api, "users_total{user=\"other\"}"), Some(1_150.0));
+    assert_eq!(total(api, "logboom_derive_overflow_total{metric=\"users_total\"}"), Some(1_150.0));
+    let (count, sum) = (total(api, "took_seconds_count").unwrap(), total(api, "took_seconds_sum").unwrap());
+    assert_eq!((count, sum), (200.0, 500.0));
+    let ignored = total(api, "logboom_derive_ignored_total{metric=\"took_seconds\"}");
+    assert_eq!(ignored, Some(800.0));
+    assert_eq!(program.stop(libc::SIGTERM, Duration::from_secs(20)), Some(0), "it did not stop cleanly");
+}
+
 /// What a metric is, it stays until a restart: another kind is refused, with both places.
 #[test]
 fn a_metric_keeps_its_kind_through_reloads() {
