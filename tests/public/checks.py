@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PATH = re.compile(r"""(["'])(/[^"'\n%$*]+)\1""")
 # Those without a default get a value, as whoever runs the pipeline would give them one.
-VARIABLE = re.compile(r"\$\{(\w+)\}")
+VARIABLE = re.compile(r"\$\{([\w.]+)\}")
 MISTAKE = re.compile(r"^error\[(\w+)\]: (.*)$", re.M)
 UNKNOWN = re.compile(r"^error\[C010\]: unknown (input|filter|output|codec) `([^`]*)`[^\n]*\n +┌─ .*:(\d+):(\d+)$", re.M)
 NEEDED = re.compile(r"^error\[C012\]: (?:the filter )?`(\w+)` needs the setting `(\w+)`[^\n]*\n +┌─ .*:(\d+):(\d+)$", re.M)

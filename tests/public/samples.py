@@ -152,3 +152,37 @@ def databases(command, folder):
             if want != got:
                 wrong.append(("", f"{address}: expected the {what} {want}, got {got}"))
     return [("MaxMind-DB/test-data/GeoLite2-City-Test.mmdb", wrong, "", set())]
+
+
+def patterns(command, folder):
+    """Runs the tests that come with whyscream/postfix-grok-patterns: a pattern, a text, and fields that
+    must come of it. They are YAML, for which Python needs PyYAML; without it they are left out."""
+    clone = folder / "postfix-grok-patterns"
+    try:
+        import yaml
+    except ImportError:
+        return []
+    tests = []
+    for path in sorted(clone.glob("test/*.yaml")):
+        tests += [(path.name, test) for test in yaml.safe_load_all(path.read_text(encoding="utf-8")) if test]
+    if not tests:
+        return []
+    groks = []
+    for number, (_, test) in enumerate(tests):
+        pattern = test["pattern"].replace("'", "\\'")
+        groks.append(f"if [test] == {number} {{ grok {{ patterns_dir => '{clone}/postfix.grok' match => {{ text => '{pattern}' }} }} }}")
+    pipeline = f"input {{ stdin {{ codec => json }} }} filter {{ {' '.join(groks)} }} output {{ stdout {{ codec => json_lines }} }}"
+    given = "".join(json.dumps({"test": number, "text": str(test["data"])}) + "\n" for number, (_, test) in enumerate(tests))
+    with tempfile.TemporaryDirectory(prefix="public-") as tmp:
+        result = subprocess.run(
+            [command, "-e", pipeline, f"--path.data={tmp}", "--api.enabled=false", "--pipeline.ecs_compatibility=disabled"],
+            input=given, capture_output=True, text=True, timeout=120)
+    came = {event["test"]: event for event in map(json.loads, result.stdout.splitlines())}
+    wrong = []
+    for number, (name, test) in enumerate(tests):
+        event = came.get(number, {})
+        for field, want in (test.get("results") or {}).items():
+            # A capture that is empty makes no field.
+            if str(event.get(field, "")) != str(want):
+                wrong.append(("", f"{name}: expected {field} {want}, got {event.get(field)}"))
+    return [("postfix-grok-patterns/test", wrong, result.stderr, set())]
