@@ -262,11 +262,17 @@ impl<'t> Parser<'t> {
                 let place = self.lexer.place_ahead();
                 self.fail(code::SYNTAX, place, "settings stand apart", "expected white space before this");
             }
-            match self.attribute() {
-                Ok(attribute) => attributes.push(attribute),
-                Err(Failed) => self.recover(start, level, "=>"),
-            }
-            end = Some(self.lexer.offset());
+            end = match self.attribute() {
+                Ok(attribute) => {
+                    attributes.push(attribute);
+                    Some(self.lexer.offset())
+                }
+                // Whatever white space there is, it may have been skipped.
+                Err(Failed) => {
+                    self.recover(start, level, "=>");
+                    None
+                }
+            };
         }
         attributes
     }
