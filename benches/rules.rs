@@ -2,9 +2,8 @@
 //! and how much memory does a series take? Each piece by itself: counting, books, sampling into the
 //! window, remote write, rules.
 //!
-//! Measured is processor time of the one thread that does the piece; the limit is 10 % for the rules
-//! (issue: evaluation of 500 rules over 100,000 series). The window is full before that: two hours of
-//! samples. Run: `cargo bench --bench rules`.
+//! Measured is processor time of the one thread that does the piece; the rules may take 10 %. The
+//! window is full before that: two hours of samples. Run: `cargo bench --bench rules`.
 
 use logboom::event::{Batch, EventId, FieldId, Timestamp};
 use logboom::metric::derive::{Definition, Deriver, Number, Text};
