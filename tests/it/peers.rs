@@ -134,6 +134,26 @@ fn remote_write_1_brings_our_series_to_prometheus_2() {
     prometheus.stop();
 }
 
+/// Native histograms are off in Prometheus 2 where nobody switches them on: it gets the rest.
+#[test]
+fn a_prometheus_without_native_histograms_gets_the_rest() {
+    let Some(binary) = of_prometheus("prometheus", 2) else { return left_out("Prometheus 2") };
+    let folder = tempfile::tempdir().unwrap();
+    let prometheus = Peer::prometheus(&binary, folder.path(), free_address(), &[]).ready();
+    let own = tempfile::tempdir().unwrap();
+    let (program, _) = start(own.path(), &[format!("--remote_write.urls=http://{}/api/v1/write", prometheus.address)]);
+    let all = "{__name__=~\"own_.*\"}";
+    let count = |address, expr: &str| query(address, expr, None).map(|found| found.len());
+    let floats = format!("{all} unless histogram_count({all})");
+    wait_for(|| number(program.api, "sum(own_total)").filter(|n| *n == 900.0)).expect("all is counted");
+    let want = count(program.api, &floats).expect("we answer");
+    let seen = wait_for(|| count(prometheus.address, all).filter(|&n| n == want));
+    assert_eq!(seen, Some(want), "{}{}", program.log(), prometheus.log());
+    let failed = wait_for(|| number(program.api, "logboom_remote_write_samples_failed_total").filter(|n| *n > 0.0));
+    assert!(failed.is_some() && program.log().contains("takes no native histograms"), "{}", program.log());
+    prometheus.stop();
+}
+
 #[test]
 fn remote_write_2_brings_our_series_to_prometheus_3() {
     let Some(binary) = of_prometheus("prometheus", 3) else { return left_out("Prometheus 3") };
@@ -302,7 +322,7 @@ fn peers_behind_tls_and_passwords_are_reached() {
     std::fs::write(path.join("wrong"), "geheimer\n").unwrap();
     let web = format!("--web.config.file={}", path.join("web.yml").display());
     let (metrics, alerts) = (free_address(), free_address());
-    let prometheus = Peer::prometheus(&binary, path, metrics, &[&web]);
+    let prometheus = Peer::prometheus(&binary, path, metrics, &[&web, "--enable-feature=native-histograms"]);
     let manager = Peer::alertmanager(path, alerts, &[&web]);
     let reach = |address: SocketAddr| {
         let text = behind_tls(path, &format!("https://{address}"), "password");

@@ -86,6 +86,17 @@ pub fn metadata<'a>(all: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> V
     snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("BUG: a request of more than 4 GiB")
 }
 
+/// A request of 1.0 without its native histograms, and how many these were; nothing if it can't be
+/// read.
+pub(super) fn without_histograms(body: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let plain = snap::raw::Decoder::new().decompress_vec(body).ok()?;
+    let mut request = WriteRequest::decode(&*plain).ok()?;
+    let count = request.timeseries.iter().map(|one| one.histograms.len() as u32).sum();
+    request.timeseries.iter_mut().for_each(|one| one.histograms.clear());
+    request.timeseries.retain(|one| !one.samples.is_empty());
+    Some((snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).ok()?, count))
+}
+
 fn first(series: &[Outgoing]) -> WriteRequest {
     let one = |series: &Outgoing| {
         let (samples, histograms) = values(series, 0);
@@ -178,6 +189,9 @@ mod tests {
         assert_eq!(request.timeseries[1].histograms.len(), 1);
         assert_eq!(request.timeseries[2].histograms.len(), 1);
         assert_eq!(request.timeseries[0].exemplars[0].labels[0].value, "t");
+        let (body, count) = without_histograms(&body).unwrap();
+        let plain = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
+        assert_eq!((count, WriteRequest::decode(&*plain).unwrap().timeseries), (2, request.timeseries[..1].to_vec()));
     }
 
     #[test]

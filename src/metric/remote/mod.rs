@@ -9,7 +9,8 @@
 //!
 //! **An endpoint in trouble.** 429, 5xx and no answer: sent again after a pause that grows from
 //! [`PAUSE_MIN`] to [`PAUSE_MAX`], or as long as `Retry-After` asks. Any other 4xx: the request is
-//! dropped and counted, since it would be refused for ever. The queue is bounded; beyond, the oldest
+//! dropped and counted, since it would be refused for ever. A Prometheus whose native histograms are
+//! not switched on gets the rest. The queue is bounded; beyond, the oldest
 //! requests are dropped and counted. Endpoints don't wait for each other, and the sampler for none.
 
 mod encode;

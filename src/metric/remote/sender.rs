@@ -1,10 +1,10 @@
 //! The thread of one shard: takes the oldest request of its queue and sends it until it is taken or
 //! refused for good.
 
-use super::encode::Protocol;
+use super::encode::{Protocol, without_histograms};
 use super::queue::{Queue, Request};
 use super::{Counts, PAUSE_MAX, PAUSE_MIN};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Answer, Endpoint};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,11 +24,15 @@ struct State {
     /// What of the gauge is this shard's.
     bytes: u64,
     failing: bool,
+    /// Whether it was said that the endpoint takes no native histograms.
+    maimed: bool,
 }
 
 /// What became of a request.
 enum Outcome {
     Taken,
+    /// But for so many native histograms, which it takes none of.
+    Floats(u32),
     Refused(String),
     Again(Option<Duration>, String),
 }
@@ -41,7 +45,7 @@ impl Sender {
         protocol: Protocol,
         counts: Arc<Counts>,
     ) -> std::io::Result<Arc<Sender>> {
-        let state = State { queue, end: None, ended: false, bytes: 0, failing: false };
+        let state = State { queue, end: None, ended: false, bytes: 0, failing: false, maimed: false };
         let sender = Arc::new(Sender { state: Mutex::new(state), changed: Condvar::new(), counts });
         let own = sender.clone();
         std::thread::Builder::new().name("remote-write".into()).spawn(move || {
@@ -90,6 +94,16 @@ impl Sender {
                     self.counts.sent.add(request.samples.into());
                     if std::mem::replace(&mut self.state.lock().failing, false) {
                         tracing::info!(url = endpoint.url, "remote write works again");
+                    }
+                    pause = PAUSE_MIN;
+                    self.done(&request);
+                }
+                Outcome::Floats(histograms) => {
+                    self.counts.sent.add((request.samples - histograms.min(request.samples)).into());
+                    self.counts.failed.add(histograms.into());
+                    if !std::mem::replace(&mut self.state.lock().maimed, true) {
+                        let url = &endpoint.url;
+                        tracing::warn!(url, "remote write: the endpoint takes no native histograms, they are dropped");
                     }
                     pause = PAUSE_MIN;
                     self.done(&request);
@@ -163,10 +177,20 @@ impl Sender {
 }
 
 fn post(endpoint: &Endpoint, protocol: Protocol, request: &Request) -> Outcome {
-    let answer = match endpoint.post(&protocol.headers(), &request.body) {
+    let mut answer = match endpoint.post(&protocol.headers(), &request.body) {
         Ok(answer) => answer,
         Err(reason) => return Outcome::Again(None, reason),
     };
+    // What Prometheus 2 says for ever if they are not switched on: the rest must not wait for that.
+    if answer.status == 500 && protocol == Protocol::V1 && answer.body.contains("native histograms are disabled") {
+        match without_histograms(&request.body).map(|(body, count)| (endpoint.post(&protocol.headers(), &body), count))
+        {
+            Some((Ok(Answer { status: 200..=299, .. }), count)) => return Outcome::Floats(count),
+            Some((Ok(other), _)) => answer = other,
+            Some((Err(reason), _)) => return Outcome::Again(None, reason),
+            None => {}
+        }
+    }
     let reason = format!("{} {}", answer.status, answer.body.trim());
     match answer.status {
         200..=299 => Outcome::Taken,
