@@ -20,6 +20,9 @@ use crate::pipeline::Ack;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// A worker takes one exemplar of a bucket in so many milliseconds.
+const EXEMPLAR_MS: i64 = 1000;
+
 /// The value of every label of the series beyond the cap.
 pub const OTHER: &str = "other";
 
@@ -67,6 +70,8 @@ struct Slot {
     dirty: bool,
     /// The event with the greatest value: the exemplar.
     best: (f64, EventId),
+    /// The bucket of the last exemplar and its second.
+    exemplar: (usize, i64),
 }
 
 /// The batch that is counted.
@@ -149,11 +154,16 @@ impl Deriver {
             let metric = &counting.metric;
             for at in counting.dirty.drain(..) {
                 let slot = &mut counting.slots[at as usize];
-                let trace = metric.trace(batch, slot.best.1).filter(|trace| trace.len() <= TRACE_BYTES_MAX);
-                let exemplar = trace.map(|trace| {
-                    let at = batch.timestamp(slot.best.1).map_or(now_ms, Timestamp::millis);
-                    (trace, slot.best.0, at)
-                });
+                let (value, event) = slot.best;
+                let place = metric.bucket(value);
+                // Whoever reads samples sees one exemplar of each; most batches need not look for theirs.
+                let exemplar = if slot.exemplar == (place, now_ms.div_euclid(EXEMPLAR_MS)) {
+                    None
+                } else {
+                    slot.exemplar = (place, now_ms.div_euclid(EXEMPLAR_MS));
+                    let trace = metric.trace(batch, event).filter(|trace| trace.len() <= TRACE_BYTES_MAX);
+                    trace.map(|trace| (trace, value, batch.timestamp(event).map_or(now_ms, Timestamp::millis)))
+                };
                 slot.series.add(&slot.delta, exemplar, now_ms);
                 if journal && metric.family.over_ms.is_none() {
                     self.journal.push((slot.series.clone(), Change::of(&slot.delta, metric.family.kind)));
@@ -398,7 +408,7 @@ impl Counting {
         if !self.metric.family.bounds.is_empty() {
             delta.classic = vec![0; self.metric.family.bounds.len() + 1];
         }
-        self.slots.push(Slot { series, delta, dirty: false, best: (0.0, 0) });
+        self.slots.push(Slot { series, delta, dirty: false, best: (0.0, 0), exemplar: (0, i64::MIN) });
         self.slots.len() as u32 - 1
     }
 }
