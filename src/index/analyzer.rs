@@ -214,8 +214,7 @@ fn next_word(at: &mut usize, step: impl Fn(usize) -> Option<(u8, usize)>) -> Opt
 fn grammar() -> String {
     // WB4: marks and invisible characters belong to what is before them.
     let marks = format!(r"[[\p{{wb=Format}}\p{{wb=Extend}}\p{{wb=ZWJ}}{MARKS_UNTIL}]--\p{{Emoji_Modifier}}]*");
-    let marks_but_selectors =
-        format!(r"[[\p{{wb=Format}}\p{{wb=Extend}}\p{{wb=ZWJ}}]--[\p{{Emoji_Modifier}}\x{{FE0E}}\x{{FE0F}}]]*");
+    let marks_but_selectors = r"[[\p{wb=Format}\p{wb=Extend}\p{wb=ZWJ}]--[\p{Emoji_Modifier}\x{FE0E}\x{FE0F}]]*";
     let with = |class: &str| format!("(?:{class}{marks})");
     // Letters of Unicode 9: later versions count signs that modify letters, and others, as letters too.
     let letters = format!(r"[[\p{{wb=ALetter}}\p{{wb=Hebrew_Letter}}]--[{LETTERS_SINCE}{MARKS_UNTIL}]]");
