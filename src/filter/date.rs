@@ -210,15 +210,21 @@ impl Date {
                 self.named.zone.as_ref()
             }
         };
-        let at = plan.formats.iter().zip(&mut self.memos).find_map(|(format, memo)| match (format, value) {
-            (Kind::Iso8601, Value::Str(span)) => parse_casual(batch.text(span), zone?, now),
-            (Kind::Joda(format), Value::Str(span)) => format.parse_next(memo, batch.text(span), zone?, now),
-            (Kind::Iso8601 | Kind::Joda(_), _) => None,
-            (Kind::Tai64n, Value::Str(span)) => tai64n(batch.text(span)),
-            (Kind::Tai64n, _) => None,
-            (Kind::Unix, value) => unix(batch, value),
-            (Kind::UnixMillis, value) => unix_millis(batch, value),
-        });
+        let at = match (&*plan.formats, value) {
+            // What nearly all have: one pattern needs no walk through a list.
+            ([Kind::Joda(format)], Value::Str(span)) => {
+                zone.and_then(|zone| format.parse_next(&mut self.memos[0], batch.text(span), zone, now))
+            }
+            _ => plan.formats.iter().zip(&mut self.memos).find_map(|(format, memo)| match (format, value) {
+                (Kind::Iso8601, Value::Str(span)) => parse_casual(batch.text(span), zone?, now),
+                (Kind::Joda(format), Value::Str(span)) => format.parse_next(memo, batch.text(span), zone?, now),
+                (Kind::Iso8601 | Kind::Joda(_), _) => None,
+                (Kind::Tai64n, Value::Str(span)) => tai64n(batch.text(span)),
+                (Kind::Tai64n, _) => None,
+                (Kind::Unix, value) => unix(batch, value),
+                (Kind::UnixMillis, value) => unix_millis(batch, value),
+            }),
+        };
         let Some(mut at) = at else { return false };
         if !plan.nanos {
             at = Timestamp::new(at.seconds(), at.subsec_nanos() / 1_000_000 * 1_000_000);
