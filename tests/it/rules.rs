@@ -100,6 +100,30 @@ fn what_is_pending_goes_on_after_a_crash() {
     assert!(gone.is_some(), "the alert ends with its condition");
 }
 
+/// With the settings that everybody has, all that is shipped in `config/rules` runs.
+#[test]
+fn the_shipped_rules_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules/*.yml");
+    let mut program = logboom();
+    program.arg(data_in(folder.path())).arg(format!("--api.http.port={port}"));
+    program.arg(format!("--rules.files={}", shipped.display()));
+    program.args(["-e", "input { stdin { } } output { null { } }"]);
+    let _running = Running::start(program.stdin(Stdio::piped()).stderr(Stdio::null()).stdout(Stdio::null()));
+    let healths = || {
+        let groups = json(address, "/api/v1/rules")?["data"]["groups"].as_array()?.clone();
+        let rules = groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default());
+        let healths: Vec<(String, String)> =
+            rules.map(|rule| (rule["name"].to_string(), rule["health"].to_string())).collect();
+        healths.iter().all(|(_, health)| health != "\"unknown\"").then_some(healths)
+    };
+    let healths = wait_for(healths).expect("the rules are evaluated");
+    assert!(healths.iter().any(|(name, _)| name == "\"KYCApplications\""), "{healths:?}");
+    assert!(healths.iter().all(|(_, health)| health == "\"ok\""), "{healths:?}");
+}
+
 #[test]
 fn rules_come_by_a_reload_where_there_were_none() {
     let folder = tempfile::tempdir().unwrap();
