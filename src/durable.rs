@@ -19,6 +19,20 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     with_mode(path, bytes, 0o600)
 }
 
+/// Replaces a file that is not ours: where a link leads, with the permissions that it has.
+pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let written = file.write_all(bytes).and_then(|()| file.set_permissions(fs::metadata(&path)?.permissions()));
+    if let Err(error) = written.and_then(|()| file.sync_all()).and_then(|()| fs::rename(&new, &path)) {
+        let _gone = fs::remove_file(&new);
+        return Err(error);
+    }
+    sync_folder_of(&path)
+}
+
 /// Makes durable what was created, renamed or deleted in the folder of this file.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -46,7 +60,24 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    #[test]
+    fn a_users_file_keeps_its_link_and_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link, other) =
+            (folder.path().join("a.yaml"), folder.path().join("b.yaml"), folder.path().join("a.yaml.new"));
+        fs::write(&file, "one").unwrap();
+        fs::write(&other, "somebody's").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        rewrite(&link, b"two").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "two");
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_to_string(&other).unwrap(), "somebody's");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
 
     #[test]
     fn a_file_is_replaced_and_nothing_stays_beside_it() {

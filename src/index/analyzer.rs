@@ -212,15 +212,12 @@ fn next_word(at: &mut usize, step: impl Fn(usize) -> Option<(u8, usize)>) -> Opt
 /// spaces, an ideograph, a hiragana. Where several fit the longest counts, so no rule needs to be
 /// told from another.
 fn grammar() -> String {
-    // WB4: marks and invisible characters belong to what is before them.
-    let marks = format!(r"[[\p{{wb=Format}}\p{{wb=Extend}}\p{{wb=ZWJ}}{MARKS_UNTIL}]--\p{{Emoji_Modifier}}]*");
     let marks_but_selectors = r"[[\p{wb=Format}\p{wb=Extend}\p{wb=ZWJ}]--[\p{Emoji_Modifier}\x{FE0E}\x{FE0F}]]*";
-    let with = |class: &str| format!("(?:{class}{marks})");
     // Letters of Unicode 9: later versions count signs that modify letters, and others, as letters too.
     let letters = format!(r"[[\p{{wb=ALetter}}\p{{wb=Hebrew_Letter}}]--[{LETTERS_SINCE}{MARKS_UNTIL}]]");
     let (letter, hebrew) = (with(&letters), with(r"\p{wb=Hebrew_Letter}"));
     let numeral = with(&format!(r"[[\p{{wb=Numeric}}\x{{FF10}}-\x{{FF19}}]--[{MARKS_UNTIL}\x{{19DA}}]]"));
-    let (katakana, join) = (with(r"\p{wb=Katakana}"), with(r"\p{wb=ExtendNumLet}"));
+    let (katakana, join) = (with(r"\p{wb=Katakana}"), joins());
     // Since Unicode 15 a colon joins no letters; for Lucene 8 it does.
     let mid_letter = with(r"[[\p{wb=MidLetter}\p{wb=MidNumLet}\p{wb=Single_Quote}:\x{2D7}]--\x{55F}]");
     let mid_number = with(r"[\p{wb=MidNum}\p{wb=MidNumLet}\p{wb=Single_Quote}\x{FE10}\x{FE14}]");
@@ -247,6 +244,17 @@ fn grammar() -> String {
     format!("{word}|{emoji}|{key_cap}|{flag}|{run}|{alone}")
 }
 
+/// A class with the marks and invisible characters behind it, which belong to what is before them
+/// (WB4).
+fn with(class: &str) -> String {
+    format!(r"(?:{class}[[\p{{wb=Format}}\p{{wb=Extend}}\p{{wb=ZWJ}}{MARKS_UNTIL}]--\p{{Emoji_Modifier}}]*)")
+}
+
+/// What joins letters, digits and katakana.
+fn joins() -> String {
+    with(r"\p{wb=ExtendNumLet}")
+}
+
 /// Line_Break=Complex_Context: Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham, Tai Viet, Ahom.
 const WITHOUT_SPACES: &str = r"\x{E01}-\x{E3A}\x{E40}-\x{E4E}\x{E81}-\x{EBD}\x{EC0}-\x{ECD}\x{EDC}-\x{EDF}\x{1000}-\x{103F}\x{1050}-\x{108F}\x{109A}-\x{109F}\x{1780}-\x{17D3}\x{17D7}\x{17DC}-\x{17DD}\x{1950}-\x{1974}\x{1980}-\x{19C9}\x{19DA}\x{19DE}-\x{19DF}\x{1A20}-\x{1A7C}\x{1AA0}-\x{1AAD}\x{A9E0}-\x{A9EF}\x{A9FA}-\x{A9FE}\x{AA60}-\x{AAC2}\x{AADB}-\x{AADF}\x{11700}-\x{1172B}";
 
@@ -257,32 +265,58 @@ const LETTERS_SINCE: &str = r"\x{2C2}-\x{2C5}\x{2D2}-\x{2D7}\x{2DE}-\x{2DF}\x{2E
 /// numbers, two signs of Vedic.
 const MARKS_UNTIL: &str = r"\x{600}-\x{605}\x{6DD}\x{70F}\x{8E2}\x{110BD}\x{1CF2}-\x{1CF3}";
 
-static GRAMMAR: LazyLock<DFA> = LazyLock::new(|| {
+static GRAMMAR: LazyLock<DFA> = LazyLock::new(|| automaton(&grammar()));
+
+/// Runs that a term may begin with, but that are none by themselves.
+static RUNS: LazyLock<DFA> = LazyLock::new(|| automaton(&format!(r"(?:{})+|\x{{200D}}+", joins())));
+
+fn automaton(pattern: &str) -> DFA {
     let config = DFA::config().match_kind(MatchKind::All);
-    let dfa = DFA::builder().configure(config).build(&grammar());
+    let dfa = DFA::builder().configure(config).build(pattern);
     dfa.expect("BUG: the grammar is no pattern")
-});
+}
 
 /// Words of any text.
 #[derive(Default)]
 struct Words {
-    cache: Option<Cache>,
+    caches: Option<[Cache; 2]>,
 }
 
 impl Words {
     /// The next word from `at` on.
     fn next(&mut self, text: &str, mut at: usize) -> Option<(usize, usize)> {
-        let cache = self.cache.get_or_insert_with(|| GRAMMAR.create_cache());
+        let [words, runs] = self.caches.get_or_insert_with(|| [GRAMMAR.create_cache(), RUNS.create_cache()]);
+        // Where the runs of each kind end in which no word begins: a word that began within one would
+        // begin at its start too. Without this, each of a million `_` would look to the end of all.
+        let mut barren = [0; 2];
         while let Some(c) = text[at..].chars().next() {
-            let input = Input::new(text).anchored(Anchored::Yes).range(at..);
-            // The cache of states never gives up, and no byte makes it quit.
-            match GRAMMAR.try_search_fwd(cache, &input).ok().flatten() {
-                Some(end) if end.offset() > at => return Some((at, end.offset())),
-                _ => at += c.len_utf8(),
+            let kind = usize::from(c == '\u{200D}');
+            let leads = kind == 1 || is_join(c);
+            if !(leads && at < barren[kind]) {
+                if let Some(end) = longest(&GRAMMAR, words, text, at) {
+                    return Some((at, end));
+                }
+                if leads {
+                    barren[kind] = longest(&RUNS, runs, text, at).unwrap_or(at);
+                }
             }
+            at += c.len_utf8();
         }
         None
     }
+}
+
+/// Where the longest match that begins at a place ends, if it is not empty.
+fn longest(dfa: &DFA, cache: &mut Cache, text: &str, at: usize) -> Option<usize> {
+    let input = Input::new(text).anchored(Anchored::Yes).range(at..);
+    // The cache of states never gives up, and no byte makes it quit.
+    let end = dfa.try_search_fwd(cache, &input).ok().flatten()?.offset();
+    (end > at).then_some(end)
+}
+
+/// Word_Break=ExtendNumLet.
+fn is_join(c: char) -> bool {
+    matches!(c as u32, 0x5F | 0x202F | 0x203F..=0x2040 | 0x2054 | 0xFE33..=0xFE34 | 0xFE4D..=0xFE4F | 0xFF3F)
 }
 
 /// Where the first piece of at most [`TERM_UNITS_MAX`] UTF-16 units ends.
@@ -346,6 +380,17 @@ mod tests {
             (got != want).then(|| format!("{text}: {got:?}, not {want:?}"))
         });
         assert_eq!(wrong.collect::<Vec<_>>(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn runs_that_are_no_words_are_passed_once() {
+        // In time that grows with the square these would take hours.
+        for run in ["_", "\u{200D}", "_\u{200D}", "_\u{301}", "\u{203F}"] {
+            let text = "é ".to_owned() + &run.repeat(300_000) + " a" + run + "b";
+            let found = terms(&text);
+            assert_eq!((found.len(), &*found[0]), (2, "é"), "{run:?}");
+        }
+        assert_eq!(terms("é _\u{200D}👩 _\u{200D}_a"), ["é", "\u{200D}👩", "_\u{200D}_a"]);
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn almost_equal(a: f64, b: f64) -> bool {
 
 /// The quantile of a native histogram: linear within custom buckets and the zero bucket, else
 /// exponential.
-pub(super) fn of_native(q: f64, histogram: &NativeHistogram) -> f64 {
+pub(crate) fn of_native(q: f64, histogram: &NativeHistogram) -> f64 {
     if q < 0.0 {
         return f64::NEG_INFINITY;
     }

@@ -102,10 +102,3 @@ fn page(uri: &str, options: &Options) -> anyhow::Result<String> {
     }
     Ok(request.call()?.body_mut().with_config().limit(PAGE_BYTES_MAX).read_to_string()?)
 }
-
-/// Replaces a file by one with these bytes, or leaves the old one.
-pub fn replace(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    std::fs::write(&new, bytes)?;
-    std::fs::rename(&new, path)
-}

@@ -5,6 +5,7 @@
 
 use crate::diagnostic::{Diagnostic, code};
 use crate::plugin::{Opt, Options, Type};
+use anyhow::{Context, ensure};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 
 const STORE: &str = "Java's key stores can't be read: an error that says how to convert them.";
@@ -93,19 +94,22 @@ pub fn config(options: &Options) -> anyhow::Result<TlsConfig> {
         builder = builder.root_certs(RootCerts::new_with_certs(&roots));
     }
     if let (Some(certificate), Some(key)) = (options.str("ssl_certificate"), options.str("ssl_key")) {
-        let key = PrivateKey::from_pem(&std::fs::read(key)?)?;
+        let pem = std::fs::read(key).with_context(|| format!("cannot read {key}"))?;
+        let key = PrivateKey::from_pem(&pem).with_context(|| format!("cannot read {key}"))?;
         builder = builder.client_cert(Some(ClientCert::new_with_certs(&certificates(certificate)?, key)));
     }
     Ok(builder.build())
 }
 
+/// At least one: a file without any would mean to trust whoever is trusted by default.
 fn certificates(path: &str) -> anyhow::Result<Vec<Certificate<'static>>> {
-    let pem = std::fs::read(path)?;
+    let pem = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
     let mut found = Vec::new();
     for item in ureq::tls::parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item? {
+        if let PemItem::Certificate(certificate) = item.with_context(|| format!("cannot read {path}"))? {
             found.push(certificate);
         }
     }
+    ensure!(!found.is_empty(), "there is no certificate in {path}: it must be in PEM form");
     Ok(found)
 }

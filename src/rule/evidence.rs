@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub const ANNOTATION: &str = "logs_url";
 /// Selectors of an expression that are looked at.
 const CAUSES_MAX: usize = 16;
-/// Rules that name rules that name rules.
-const DEPTH_MAX: usize = 8;
+/// Recording rules that the way back of one rule goes through.
+const RULES_MAX: usize = 64;
 /// Traces shown of an alert.
 const EXEMPLARS_MAX: usize = 10;
 /// What an expression without a range is taken to look at, in milliseconds.
@@ -81,34 +81,63 @@ pub(super) struct Cause {
     matchers: Vec<Matcher>,
     /// How far into the past it looks, in milliseconds.
     reach: i64,
+    /// Labels that the rules on the way set: they say nothing of documents.
+    set: Vec<String>,
 }
 
 /// The selectors that a rule goes back to, in the order of its text.
 pub(super) fn causes(rule: &Rule, groups: &[Group]) -> Vec<Cause> {
-    let mut found = Vec::new();
-    follow(rule, groups, 0, DEPTH_MAX, &mut found);
-    found
+    let mut way = Way { groups, rules: Vec::new(), found: Vec::new() };
+    way.follow(rule, 0, &[]);
+    way.found
 }
 
-fn follow(rule: &Rule, groups: &[Group], before: i64, depth: usize, found: &mut Vec<Cause>) {
-    let reach = before + rule.expr.reach(0);
-    let mut selectors: Vec<&Selector> = Vec::new();
-    rule.expr.walk(&mut |node| {
-        if let Syntax::Selector(selector) | Syntax::Range(selector, _) = &node.kind {
-            selectors.push(selector);
+/// The way back from a rule.
+struct Way<'g> {
+    groups: &'g [Group],
+    /// Rules that were met: each once, whatever names itself.
+    rules: Vec<&'g Rule>,
+    found: Vec<Cause>,
+}
+
+impl<'g> Way<'g> {
+    fn follow(&mut self, rule: &Rule, before: i64, set: &[String]) {
+        let reach = before + rule.expr.reach(0);
+        let mut set = set.to_vec();
+        set.extend(rule.labels.iter().map(|(name, _)| name.clone()));
+        let mut selectors: Vec<&Selector> = Vec::new();
+        rule.expr.walk(&mut |node| {
+            if let Syntax::Selector(selector) | Syntax::Range(selector, _) = &node.kind {
+                selectors.push(selector);
+            }
+        });
+        for selector in selectors {
+            if self.found.len() >= CAUSES_MAX {
+                return;
+            }
+            let Some(name) = name_of(selector) else { continue };
+            let recorded = |one: &&Rule| !one.kind.is_alerting() && one.name == name && writes(one, selector);
+            match self.groups.iter().flat_map(|group| &group.rules).find(recorded) {
+                Some(inner)
+                    if self.rules.len() < RULES_MAX && !self.rules.iter().any(|met| std::ptr::eq(*met, inner)) =>
+                {
+                    self.rules.push(inner);
+                    self.follow(inner, reach, &set);
+                }
+                Some(_) => {}
+                None => {
+                    let (metric, matchers) = (name.to_owned(), selector.matchers.clone());
+                    self.found.push(Cause { metric, matchers, reach, set: set.clone() });
+                }
+            }
         }
-    });
-    for selector in selectors {
-        if found.len() >= CAUSES_MAX {
-            return;
-        }
-        let Some(name) = name_of(selector) else { continue };
-        let recorded = |one: &&Rule| !one.kind.is_alerting() && one.name == name && writes(one, selector);
-        match groups.iter().flat_map(|group| &group.rules).find(recorded) {
-            Some(inner) if depth > 0 => follow(inner, groups, reach, depth - 1, found),
-            Some(_) => {}
-            None => found.push(Cause { metric: name.to_owned(), matchers: selector.matchers.clone(), reach }),
-        }
+    }
+}
+
+impl Cause {
+    /// What an alert's label says of documents; empty where it says nothing.
+    fn label<'l>(&self, labels: &'l Labels, name: &str) -> &'l str {
+        if self.set.iter().any(|set| set == name) { "" } else { labels.get(name) }
     }
 }
 
@@ -158,7 +187,7 @@ impl Evidence {
             let own =
                 name == cause.metric || (family.len() < name.len() && name.strip_suffix("_bucket") == Some(family));
             own && origin.labels.keys().all(|label| {
-                let value = alert.labels.get(label);
+                let value = cause.label(&alert.labels, label);
                 value.is_empty() || labels.get(label) == value
             }) && cause.matchers.iter().all(|m| m.name == METRIC_NAME || m.name == "le" || m.matches_labels(labels))
         };
@@ -187,7 +216,7 @@ fn family(metric: &str) -> &str {
 fn query(cause: &Cause, origin: &Origin, labels: &Labels) -> String {
     let mut all = Vec::new();
     for (label, parts) in &origin.labels {
-        let value = labels.get(label);
+        let value = cause.label(labels, label);
         if !value.is_empty() {
             all.push(one_of(parts, |part| equal(part, value)));
             continue;

@@ -34,7 +34,9 @@ impl RuleSource for Manager {
         let groups = self.core.groups.read().clone();
         let mut all = Vec::new();
         for running in &groups {
-            for (rule, shown) in running.shown.lock().iter().enumerate() {
+            // A copy: whoever evaluates must not wait while evidence is looked for.
+            let shown = running.shown.lock().clone();
+            for (rule, shown) in shown.iter().enumerate() {
                 all.extend(shown.active().map(|one| alert(&self.core, running, rule, one)));
             }
         }
@@ -48,7 +50,7 @@ impl RuleSource for Manager {
 }
 
 fn group(core: &Core, running: &Running) -> Value {
-    let shown = running.shown.lock();
+    let shown = running.shown.lock().clone();
     let rules = running.group.rules.iter().zip(shown.iter()).enumerate();
     let rules: Vec<Value> = rules
         .map(|(at, (rule, shown))| {
@@ -116,7 +118,7 @@ fn alert(core: &Core, running: &Running, rule: usize, alert: &Alert) -> Value {
         out["keepFiringSince"] = json!(time(since));
     }
     let Some(evidence) = &core.evidence else { return out };
-    let causes = &running.causes.lock()[rule];
+    let causes = &running.causes.lock()[rule].clone();
     if out["annotations"].get(ANNOTATION).is_none()
         && let Some(link) = evidence.link(alert, causes)
     {

@@ -96,7 +96,7 @@ impl Templates {
             ours.map(|((_, exporter, id), template)| (format!("{exporter}|{id}"), &template.elements)).collect();
         let written = serde_json::to_vec(&kept)
             .map_err(std::io::Error::other)
-            .and_then(|json| resource::replace(&file(folder, ipfix), &json));
+            .and_then(|json| crate::durable::replace(&file(folder, ipfix), &json));
         if let Err(error) = written {
             tracing::warn!(%error, folder = %folder.display(), "cannot keep the templates of NetFlow");
         }

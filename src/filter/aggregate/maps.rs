@@ -170,7 +170,7 @@ impl Shared {
         if all.is_empty() {
             return Ok(());
         }
-        crate::resource::replace(path, serde_json::Value::from(all).to_string().as_bytes())
+        crate::durable::replace(path, serde_json::Value::from(all).to_string().as_bytes())
     }
 
     /// Takes the maps of a file in, and removes it.

@@ -157,13 +157,12 @@ impl Deriver {
                 let (value, event) = slot.best;
                 let place = metric.bucket(value);
                 // Whoever reads samples sees one exemplar of each; most batches need not look for theirs.
-                let exemplar = if slot.exemplar == (place, now_ms.div_euclid(EXEMPLAR_MS)) {
-                    None
-                } else {
-                    slot.exemplar = (place, now_ms.div_euclid(EXEMPLAR_MS));
-                    let trace = metric.trace(batch, event).filter(|trace| trace.len() <= TRACE_BYTES_MAX);
-                    trace.map(|trace| (trace, value, batch.timestamp(event).map_or(now_ms, Timestamp::millis)))
-                };
+                let turn = (place, now_ms.div_euclid(EXEMPLAR_MS));
+                let trace = if slot.exemplar == turn { None } else { metric.trace(batch, event) };
+                let exemplar = trace.filter(|trace| trace.len() <= TRACE_BYTES_MAX).map(|trace| {
+                    slot.exemplar = turn;
+                    (trace, value, batch.timestamp(event).map_or(now_ms, Timestamp::millis))
+                });
                 slot.series.add(&slot.delta, exemplar, now_ms);
                 if journal && metric.family.over_ms.is_none() {
                     self.journal.push((slot.series.clone(), Change::of(&slot.delta, metric.family.kind)));

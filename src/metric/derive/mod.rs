@@ -335,9 +335,13 @@ impl Derived {
     /// The book of a keeper; a new one if need be; `None` where nobody keeps books.
     pub fn book(&self, keeper: &str) -> Option<Arc<Book>> {
         let mut books = self.books.write();
-        let (_, direct) = books.get_key_value(DIRECT)?;
-        let new = direct.beside(keeper);
-        Some(books.entry(keeper.to_owned()).or_insert_with(|| Arc::new(new)).clone())
+        if let Some(known) = books.get(keeper) {
+            return Some(known.clone());
+        }
+        // Reads what an earlier process left: once for each keeper.
+        let new = Arc::new(books.get(DIRECT)?.beside(keeper));
+        books.insert(keeper.to_owned(), new.clone());
+        Some(new)
     }
 
     fn keeps_journal(&self) -> bool {
