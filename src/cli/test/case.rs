@@ -40,6 +40,14 @@ pub(super) struct Case {
     pub(super) exact: bool,
 }
 
+impl Case {
+    /// Whether both say the same; the time may be that of reading them.
+    pub(super) fn is_written_as(&self, other: &Case) -> bool {
+        let Case { name, given, codec, now: _, expect, exact } = self;
+        (name, given, codec, expect, exact) == (&other.name, &other.given, &other.codec, &other.expect, &other.exact)
+    }
+}
+
 /// The members of a hash, each taken once; what is left is a mistake.
 struct Members(Map<String, Value>, &'static str);
 
