@@ -9,8 +9,9 @@ use super::source::SPREAD;
 use crate::event::EventId;
 use rustc_hash::FxHashMap;
 
-/// A power of two.
-const NEAR: usize = 64;
+/// A power of two, far more than groups that are common: two in one place cost a search each time.
+const NEAR: usize = 1 << NEAR_BITS;
+const NEAR_BITS: u32 = 10;
 /// With more the groups begin anew: labels of so many values don't repeat soon.
 const GROUPS_MAX: usize = 4096;
 
@@ -95,7 +96,7 @@ impl Groups {
         for column in columns {
             hash = (hash.rotate_left(7) ^ u64::from(column[row])).wrapping_mul(SPREAD);
         }
-        let place = (hash >> 58) as usize;
+        let place = (hash >> (64 - NEAR_BITS)) as usize;
         let group = self.near[place];
         if (group as usize) < self.members.len()
             && columns.iter().zip(self.key(group)).all(|(column, &id)| column[row] == id)

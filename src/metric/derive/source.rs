@@ -78,8 +78,9 @@ pub(super) struct Source {
     scratch: Vec<u8>,
 }
 
-/// A power of two.
-const NEAR: usize = 64;
+/// A power of two, far more than values that are common: two in one place cost a search each time.
+const NEAR: usize = 1 << NEAR_BITS;
+const NEAR_BITS: u32 = 8;
 
 /// A short text as numbers, different for different texts.
 #[derive(Clone, Copy, PartialEq)]
@@ -110,7 +111,8 @@ impl Print {
     #[inline]
     fn place(self) -> usize {
         let both = self.ends[0] ^ self.ends[1].rotate_left(29);
-        (((both >> 64) as u64).rotate_left(23) ^ both as u64 ^ self.len as u64).wrapping_mul(SPREAD) as usize >> 58
+        (((both >> 64) as u64).rotate_left(23) ^ both as u64 ^ self.len as u64).wrapping_mul(SPREAD) as usize
+            >> (64 - NEAR_BITS)
     }
 }
 
