@@ -1,6 +1,9 @@
 //! A batch: the unit that moves between threads, and the owner of its events' bytes.
 
 mod fields;
+mod look;
+
+pub(crate) use look::Look;
 
 use super::{Entry, FieldId, FieldRef, FieldRefError, List, Span, Timestamp, Value, field};
 use rustc_hash::FxHashMap;
@@ -77,6 +80,9 @@ impl LocalNames {
         if let Some(&at) = self.ids.get(name) {
             return FieldId(field::LOCAL | at);
         }
+        while field::is_left_out(field::LOCAL | self.names.len() as u32) {
+            self.names.push("".into());
+        }
         let at = self.names.len() as u32;
         self.names.push(name.into());
         self.ids.insert(name.into(), at);
@@ -91,6 +97,8 @@ pub struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     events: Vec<Event>,
+    /// How many of them are cancelled.
+    cancelled: usize,
     local: LocalNames,
     /// What the input cut, waiting to be decoded by a worker.
     pub frames: Vec<Frame>,
@@ -124,6 +132,7 @@ impl Batch {
         self.entries.clear();
         self.entries.shrink_to(KEEP_BYTES / size_of::<Entry>());
         self.events.clear();
+        self.cancelled = 0;
         self.local.names.clear();
         self.local.ids.clear();
         self.frames.clear();
@@ -151,30 +160,6 @@ impl Batch {
     /// The bytes of a span.
     pub fn bytes(&self, span: Span) -> &[u8] {
         &self.bytes[span.range()]
-    }
-
-    /// The first 32 bytes of a span as two numbers, zeros behind its end.
-    #[inline]
-    pub(crate) fn head(&self, span: Span) -> [u128; 2] {
-        let (start, len) = (span.start as usize, span.len as usize);
-        let mut short = [0; 32];
-        let bytes = match self.bytes[start..].first_chunk() {
-            Some(bytes) => bytes,
-            // At the arena's end.
-            None => {
-                let rest = &self.bytes[start..];
-                short[..rest.len()].copy_from_slice(rest);
-                &short
-            }
-        };
-        let half = |at: usize| {
-            let keep = match len.saturating_sub(at) {
-                16.. => u128::MAX,
-                few => (1 << (8 * few)) - 1,
-            };
-            u128::from_le_bytes(std::array::from_fn(|n| bytes[at + n])) & keep
-        };
-        [half(0), half(16)]
     }
 
     /// Whether the bytes of a span are ASCII, by one look at the arena as it is at the first call:
@@ -331,12 +316,19 @@ impl Batch {
 
     /// Cancels an event: it reaches no further filter and no output.
     pub fn cancel(&mut self, event: EventId) {
-        self.events[event as usize].cancelled = true;
+        let event = &mut self.events[event as usize];
+        self.cancelled += usize::from(!event.cancelled);
+        event.cancelled = true;
     }
 
     /// Whether the event was cancelled.
     pub fn cancelled(&self, event: EventId) -> bool {
         self.events[event as usize].cancelled
+    }
+
+    /// How many events were cancelled so far: where it has not grown, nobody need look.
+    pub(crate) fn cancellations(&self) -> usize {
+        self.cancelled
     }
 
     /// The top-level fields.

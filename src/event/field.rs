@@ -59,10 +59,19 @@ impl Names {
         }
         // Leaked on purpose: names live as long as the process, and their number is bounded.
         let name: &'static str = Box::leak(name.into());
-        let id = self.names.push(name) as u32;
+        let mut id = self.names.push(name) as u32;
+        while is_left_out(id) {
+            id = self.names.push(name) as u32;
+        }
         ids.insert(name, id);
         id
     }
+}
+
+/// Whether an id would share its [`FieldId::bit`] with a name under which logs say their level. Such
+/// ids are not given away, so that those bits say for sure which of these names an event has.
+pub(super) fn is_left_out(id: u32) -> bool {
+    id > FieldId::LOG.0 && FieldId(id).bit() & FieldId::level_bits() != 0
 }
 
 impl FieldId {
@@ -91,10 +100,11 @@ impl FieldId {
         (FieldId::LEVEL.0..=FieldId::LVL.0).contains(&self.0)
     }
 
-    /// The [`FieldId::bit`]s of all fields below which a level may stand.
+    /// The [`FieldId::bit`]s of all fields below which a level may stand: no other name has them.
     #[inline]
-    pub(crate) fn level_bits() -> u64 {
-        (FieldId::LEVEL.0..=FieldId::LVL.0).fold(FieldId::LOG.bit(), |bits, id| bits | FieldId(id).bit())
+    pub(crate) const fn level_bits() -> u64 {
+        const LEVELS: u64 = (1 << (FieldId::LVL.0 + 1)) - (1 << FieldId::LEVEL.0);
+        LEVELS | 1 << FieldId::LOG.0
     }
 
     /// The id of a name that was interned before.
@@ -207,6 +217,20 @@ mod tests {
             assert_eq!(FieldId::intern(name), FieldId(at as u32), "{name}");
         }
         assert_eq!(FieldId::LEVEL.known(), "level");
+    }
+
+    #[test]
+    fn no_other_name_has_the_bit_of_a_level() {
+        let mut local = crate::event::batch::LocalNames::default();
+        for n in 0..200 {
+            let name = format!("no_other_name_{n}");
+            let long = name.repeat(NAME_BYTES_MAX / 10);
+            for id in [FieldId::intern(&name), local.key(&long)] {
+                assert_eq!(id.bit() & FieldId::level_bits(), 0, "{id:?}");
+            }
+            assert_eq!(FieldId::intern(&name).known(), name);
+            assert_eq!(local.key(&long), local.key(&long));
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod timestamp;
 mod value;
 pub mod yaml;
 
+pub(crate) use batch::Look;
 pub use batch::{Batch, EventId, Frame, Origin};
 pub use data::Data;
 pub use field::{FieldId, FieldRef, FieldRefError, NAME_BYTES_MAX, NAMES_MAX, Step};

@@ -14,6 +14,7 @@ use crate::metric::exposition::Kind;
 use crate::pipeline::Ack;
 use crate::plugin::{Build, Built, Context, Example, Opt, Options, Spec, Type};
 use crate::series::{is_label_name, is_metric_name};
+use std::any::Any;
 use std::sync::Arc;
 
 /// Where a trace id is looked for, unless `trace_id` names a field.
@@ -122,6 +123,12 @@ impl Filter for Derive {
 
     fn settle(&mut self, ack: &Ack) {
         self.0.settle(ack);
+    }
+
+    fn join(&mut self, next: &mut dyn Filter) -> bool {
+        let next: &mut dyn Any = next;
+        let next = next.downcast_mut::<Derive>();
+        next.map(|next| self.0.join(&mut next.0)).is_some()
     }
 
     fn fork(&self) -> Box<dyn Filter> {

@@ -49,6 +49,7 @@ mod xml;
 
 use crate::event::{Batch, EventId, Timestamp};
 use crate::plugin::Spec;
+use std::any::Any;
 use std::time::Duration;
 
 /// Every filter, in alphabetical order. To add one: write its file, add its line here.
@@ -100,7 +101,7 @@ pub static FILTERS: &[&Spec] = &[
 pub const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A filter as one worker has it.
-pub trait Filter: Send {
+pub trait Filter: Any + Send {
     /// Runs over `run.events`, none of which is cancelled. Must push to `run.matched` each event
     /// on which it succeeded: on those the common options (`add_field` …) are applied after it,
     /// in [`crate::filter`]'s order. Events that it makes go to `run.created`; they go on
@@ -114,6 +115,12 @@ pub trait Filter: Send {
     /// Called when the batch that [`Filter::run`] saw is through all filters, before it is
     /// acknowledged, for filters that keep account of what is durable.
     fn settle(&mut self, _ack: &crate::pipeline::Ack) {}
+
+    /// Takes over the work of the filter that follows, which then does nothing, if one look at the
+    /// events serves both. Both are as [`Filter::fork`] made them, and see the same events as they are.
+    fn join(&mut self, _next: &mut dyn Filter) -> bool {
+        false
+    }
 
     /// Whether [`Filter::flush`] has something to do.
     fn flushes(&self) -> bool {

@@ -304,9 +304,11 @@ impl Pipeline {
             let outlet = output.outlet.as_ref().expect("BUG: a retired output in use");
             (outlet.clone(), output.stats.clone())
         };
+        let mut filters: Vec<Step> = self.filters.iter().map(Step::fork).collect();
+        Step::join(&mut filters);
         Kit {
             sources,
-            filters: self.filters.iter().map(Step::fork).collect(),
+            filters,
             routes: self.routes.clone(),
             outputs: self.outputs.iter().map(outlet).collect(),
             ordered: self.ordered,

@@ -68,6 +68,32 @@ impl Step {
         }
     }
 
+    /// Lets filters that follow each other share work. Not those that later configurations may keep
+    /// without the other, but those that one worker gets of them.
+    pub(super) fn join(steps: &mut [Step]) {
+        let mut first = 0;
+        for next in 1..steps.len() {
+            let (before, behind) = steps.split_at_mut(next);
+            // What a filter's common options change the next one must see.
+            let unchanged = matches!(&before[next - 1], Step::Filter { common, .. } if common.is_empty());
+            let joined = match (&mut before[first], &mut behind[0]) {
+                (Step::Filter { filter, .. }, Step::Filter { filter: next, .. }) => {
+                    unchanged && filter.join(next.as_mut())
+                }
+                _ => false,
+            };
+            if !joined {
+                first = next;
+            }
+        }
+        for step in steps {
+            if let Step::If { branches, otherwise } = step {
+                branches.iter_mut().for_each(|(_, steps)| Step::join(steps));
+                Step::join(otherwise);
+            }
+        }
+    }
+
     /// The mark of a filter that the configuration no longer has.
     pub(super) fn retired(&self) -> Option<&Arc<AtomicBool>> {
         match self {
@@ -501,6 +527,7 @@ fn run(
 ) -> u64 {
     let looked = moment.taps.map(|taps| taps.before(Some(&stats.id), batch, events));
     let began = Instant::now();
+    let cancelled = batch.cancellations();
     let (mut matched, mut created) = (spare.take(), spare.take());
     let mut run = Run { events, matched: &mut matched, created: &mut created, now: moment.now };
     if !run.events.is_empty() {
@@ -512,7 +539,9 @@ fn run(
     }
     common.apply(batch, &matched);
     stats.events_in.add(events.len() as u64);
-    events.retain(|&event| !batch.cancelled(event));
+    if batch.cancellations() != cancelled {
+        events.retain(|&event| !batch.cancelled(event));
+    }
     events.extend_from_slice(&created);
     stats.events_out.add(events.len() as u64);
     stats.duration_ns.add_time(began.elapsed());

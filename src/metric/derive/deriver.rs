@@ -9,11 +9,13 @@
 //! ([`Groups`]). A metric whose family is full counts what it does not know in one series whose label
 //! values are all `other`.
 
+use super::exponential::Sorter;
 use super::groups::Groups;
+use super::numbers::{self, Number, Numbers};
 use super::series::{Change, Delta, Series, TRACE_BYTES_MAX};
-use super::source::{self, LEVEL, Number, Source, Text, UNKNOWN};
-use super::{Derived, Metric, exponential};
-use crate::event::{Batch, EventId, Timestamp, Value};
+use super::source::{LEVEL, Source, Text, UNKNOWN};
+use super::{Derived, Metric};
+use crate::event::{Batch, EventId, FieldRef, Timestamp, Value};
 use crate::index::Tier;
 use crate::metric::exposition::Kind;
 use crate::pipeline::Ack;
@@ -23,6 +25,10 @@ use std::sync::Arc;
 /// A worker takes one exemplar of a bucket in so many milliseconds.
 const EXEMPLAR_MS: i64 = 1000;
 
+/// So many events are looked at together: few enough that what all columns read of them stays in the
+/// processor's nearest memory.
+const ROWS: usize = 128;
+
 /// The value of every label of the series beyond the cap.
 pub const OTHER: &str = "other";
 
@@ -30,6 +36,7 @@ pub const OTHER: &str = "other";
 pub struct Deriver {
     home: Arc<Derived>,
     sources: Vec<Source>,
+    numbers: Vec<Numbers>,
     counting: Vec<Counting>,
     /// Numbers of the present batch's label values, a column for each source.
     ids: Vec<Vec<u32>>,
@@ -38,6 +45,7 @@ pub struct Deriver {
     generation: u64,
     /// What series got since the last [`Deriver::settle`], where books are kept.
     journal: Vec<(Arc<Series>, Change)>,
+    sorter: Sorter,
 }
 
 /// One metric as its worker counts it.
@@ -45,10 +53,7 @@ struct Counting {
     metric: Arc<Metric>,
     /// Label name and source.
     labels: Vec<(String, usize)>,
-    /// The source of levels, where the metric's number is of them.
-    level: usize,
-    /// Where the metric's field stood in the last event.
-    number: usize,
+    number: Worth,
     slots: Vec<Slot>,
     /// The slot of each group's label values, as far as they were met.
     slot_of: Vec<u32>,
@@ -64,9 +69,21 @@ struct Counting {
     late: u64,
 }
 
+/// Where a metric's values are.
+#[derive(Clone, Copy)]
+enum Worth {
+    One,
+    /// By the numbers of this source, which is of levels.
+    Level(usize),
+    /// Among these numbers.
+    Field(usize),
+}
+
 struct Slot {
     series: Arc<Series>,
     delta: Delta,
+    /// The values of a histogram, with their events, until the batch is through.
+    values: Vec<(f64, EventId)>,
     dirty: bool,
     /// The event with the greatest value: the exemplar.
     best: (f64, EventId),
@@ -78,6 +95,7 @@ struct Slot {
 struct Seen<'a> {
     batch: &'a Batch,
     groups: &'a Groups,
+    numbers: &'a [Numbers],
     now_ms: i64,
 }
 
@@ -92,30 +110,49 @@ impl Deriver {
                 sources.len() - 1
             })
         };
+        let mut numbers: Vec<Numbers> = Vec::new();
+        let mut number = |field: &FieldRef| {
+            let known = numbers.iter().position(|numbers| numbers.field == *field);
+            known.unwrap_or_else(|| {
+                numbers.push(Numbers::new(field.clone()));
+                numbers.len() - 1
+            })
+        };
         let counting = metrics.iter().map(|metric| {
             let labels = metric.labels.iter().map(|(name, text, written)| (name.clone(), source(text, written)));
             let labels = labels.collect();
-            let level = if matches!(metric.number, Number::Error) { source(&Text::Level, LEVEL) } else { 0 };
-            Counting::new(metric.clone(), labels, level)
+            let worth = match &metric.number {
+                Number::One => Worth::One,
+                Number::Error => Worth::Level(source(&Text::Level, LEVEL)),
+                Number::Field(field) => Worth::Field(number(field)),
+            };
+            Counting::new(metric.clone(), labels, worth)
         });
         let counting = counting.collect();
-        let (ids, groups) = (vec![Vec::new(); sources.len()], Groups::new(sources.len()));
-        let generation = home.generation();
-        Deriver { home, sources, counting, ids, groups, generation, journal: Vec::new() }
+        Deriver::of(home, sources, numbers, counting)
+    }
+
+    /// Derives in its one pass what another would in its own. Neither has seen an event.
+    pub fn join(&mut self, other: &mut Deriver) {
+        let counting = self.counting.iter().chain(&other.counting);
+        let metrics: Vec<Arc<Metric>> = counting.map(|counting| counting.metric.clone()).collect();
+        *self = Deriver::new(self.home.clone(), &metrics);
+        *other = Deriver::new(other.home.clone(), &[]);
     }
 
     /// The same for another worker.
     pub fn fork(&self) -> Deriver {
-        let counting = self.counting.iter().map(|c| Counting::new(c.metric.clone(), c.labels.clone(), c.level));
-        Deriver {
-            home: self.home.clone(),
-            sources: self.sources.iter().map(Source::fork).collect(),
-            counting: counting.collect(),
-            ids: vec![Vec::new(); self.sources.len()],
-            groups: Groups::new(self.sources.len()),
-            generation: self.generation,
-            journal: Vec::new(),
-        }
+        let sources = self.sources.iter().map(Source::fork).collect();
+        let numbers = self.numbers.iter().map(|numbers| Numbers::new(numbers.field.clone())).collect();
+        let counting = self.counting.iter().map(|c| Counting::new(c.metric.clone(), c.labels.clone(), c.number));
+        Deriver::of(self.home.clone(), sources, numbers, counting.collect())
+    }
+
+    fn of(home: Arc<Derived>, sources: Vec<Source>, numbers: Vec<Numbers>, counting: Vec<Counting>) -> Deriver {
+        let (ids, groups) = (vec![Vec::new(); sources.len()], Groups::new(sources.len()));
+        let generation = home.generation();
+        let (journal, sorter) = (Vec::new(), Sorter::default());
+        Deriver { home, sources, numbers, counting, ids, groups, generation, journal, sorter }
     }
 
     /// Counts events. `now` is the time of the batch.
@@ -135,16 +172,27 @@ impl Deriver {
             self.groups.clear();
             self.counting.iter_mut().for_each(|counting| counting.slot_of.clear());
         }
-        // Column by column: the same few branches in a row, which the processor learns.
-        for (ids, source) in self.ids.iter_mut().zip(&mut self.sources) {
-            source.fill(batch, events, ids);
+        let now_ms = now.millis();
+        self.groups.begin();
+        for events in events.chunks(ROWS) {
+            // Column by column: the same few branches in a row, which the processor learns.
+            for (ids, source) in self.ids.iter_mut().zip(&mut self.sources) {
+                source.fill(batch, events, ids);
+            }
+            for numbers in &mut self.numbers {
+                numbers.fill(batch, events);
+            }
+            self.groups.fill(events, &self.ids);
+            let seen = Seen { batch, groups: &self.groups, numbers: &self.numbers, now_ms };
+            for counting in self.counting.iter_mut().filter(|counting| !counting.metric.counts_groups()) {
+                counting.events(events, &seen, &mut self.sources, &self.home);
+            }
         }
-        self.groups.fill(events, &self.ids);
-        let seen = Seen { batch, groups: &self.groups, now_ms: now.millis() };
-        for counting in &mut self.counting {
-            counting.batch(events, &seen, &mut self.sources, &self.home);
+        let seen = Seen { batch, groups: &self.groups, numbers: &self.numbers, now_ms };
+        for counting in self.counting.iter_mut().filter(|counting| counting.metric.counts_groups()) {
+            counting.groups(&seen, &mut self.sources, &self.home);
         }
-        self.end(batch, now.millis());
+        self.end(batch, now_ms);
     }
 
     /// Gives each series that was touched what the batch brought.
@@ -154,8 +202,12 @@ impl Deriver {
             let metric = &counting.metric;
             for at in counting.dirty.drain(..) {
                 let slot = &mut counting.slots[at as usize];
+                slot.count_values(metric, &mut self.sorter);
+                if counting.other == Some(at) {
+                    counting.overflow += slot.delta.events;
+                }
                 let (value, event) = slot.best;
-                let place = metric.bucket(value);
+                let place = metric.classic.bucket(value);
                 // Whoever reads samples sees one exemplar of each; most batches need not look for theirs.
                 let turn = (place, now_ms.div_euclid(EXEMPLAR_MS));
                 let trace = if slot.exemplar == turn { None } else { metric.trace(batch, event) };
@@ -163,11 +215,12 @@ impl Deriver {
                     slot.exemplar = turn;
                     (trace, value, batch.timestamp(event).map_or(now_ms, Timestamp::millis))
                 });
-                slot.series.add(&slot.delta, exemplar, now_ms);
+                let coarser = slot.series.add(&slot.delta, exemplar, now_ms);
                 if journal && metric.family.over_ms.is_none() {
                     self.journal.push((slot.series.clone(), Change::of(&slot.delta, metric.family.kind)));
                 }
                 slot.delta.clear();
+                slot.delta.native.coarser = coarser;
                 slot.dirty = false;
             }
             let family = &metric.family;
@@ -195,12 +248,11 @@ impl Deriver {
 }
 
 impl Counting {
-    fn new(metric: Arc<Metric>, labels: Vec<(String, usize)>, level: usize) -> Counting {
+    fn new(metric: Arc<Metric>, labels: Vec<(String, usize)>, number: Worth) -> Counting {
         Counting {
             metric,
             labels,
-            level,
-            number: 0,
+            number,
             slots: Vec::new(),
             slot_of: Vec::new(),
             at: FxHashMap::default(),
@@ -222,63 +274,75 @@ impl Counting {
         (self.other, self.full) = (None, false);
     }
 
-    fn batch(&mut self, events: &[EventId], seen: &Seen, sources: &mut [Source], home: &Derived) {
+    /// Counts the groups of the batch.
+    fn groups(&mut self, seen: &Seen, sources: &mut [Source], home: &Derived) {
+        for (group, members) in seen.groups.present() {
+            let value = self.number_of_group(group, seen) * self.metric.scale;
+            if self.counts(value, members.count) {
+                let at = self.slot(group, seen, sources, home);
+                let delta = &mut self.touch(at, value, members.first).delta;
+                delta.events += u64::from(members.count);
+                delta.sum += value * f64::from(members.count);
+            }
+        }
+    }
+
+    /// Counts events that were grouped last.
+    fn events(&mut self, events: &[EventId], seen: &Seen, sources: &mut [Source], home: &Derived) {
         let metric = self.metric.clone();
-        if metric.counts_groups() {
-            for (group, members) in seen.groups.present() {
-                let value = self.number_of_group(group, seen) * metric.scale;
-                if self.counts(value, members.count) {
-                    let at = self.slot(group, members.count, seen, sources, home);
-                    let delta = self.touch(at, value, members.first);
-                    delta.events += u64::from(members.count);
-                    delta.sum += value * f64::from(members.count);
+        let groups = seen.groups.rows();
+        if let (Worth::Field(at), Kind::Histogram, None) = (self.number, metric.family.kind, metric.max_age_ms) {
+            // What most are, in a loop of few steps.
+            for ((&group, &event), &value) in groups.iter().zip(events).zip(seen.numbers[at].values()) {
+                let scaled = value * metric.scale;
+                if scaled.is_finite() {
+                    let at = self.slot(group, seen, sources, home);
+                    self.keep_value(at, scaled, event);
+                } else if !numbers::is_absent(value) {
+                    self.ignored += 1;
                 }
             }
             return;
         }
-        for (row, &event) in events.iter().enumerate() {
-            let group = seen.groups.of(row);
-            if let Some(value) = self.value(&metric, group, event, seen) {
-                let at = self.slot(group, 1, seen, sources, home);
-                self.event(&metric, at, value, event, seen);
+        for (row, (&group, &event)) in groups.iter().zip(events).enumerate() {
+            let Some(value) = self.value(&metric, group, row, event, seen) else { continue };
+            let at = self.slot(group, seen, sources, home);
+            match metric.family.kind {
+                Kind::Histogram => self.keep_value(at, value, event),
+                _ => self.add_value(&metric, at, value, event, seen),
             }
         }
     }
 
+    /// Keeps a value of a histogram until the batch is through.
     #[inline]
-    fn event(&mut self, metric: &Metric, at: u32, value: f64, event: EventId, seen: &Seen) {
-        let delta = self.touch(at, value, event);
+    fn keep_value(&mut self, at: u32, value: f64, event: EventId) {
+        let values = &mut self.slots[at as usize].values;
+        if values.is_empty() {
+            self.dirty.push(at);
+        }
+        values.push((value, event));
+    }
+
+    #[inline]
+    fn add_value(&mut self, metric: &Metric, at: u32, value: f64, event: EventId, seen: &Seen) {
+        let slot = self.touch(at, value, event);
+        let delta = &mut slot.delta;
         delta.events += 1;
-        match metric.family.kind {
-            Kind::Histogram => {
-                delta.sum += value;
-                if let Some(bucket) = delta.classic.get_mut(metric.bucket(value)) {
-                    *bucket += 1;
-                }
-                if metric.family.native {
-                    if value > exponential::ZERO_THRESHOLD {
-                        delta.positive.push(exponential::index(value));
-                    } else if value < -exponential::ZERO_THRESHOLD {
-                        delta.negative.push(exponential::index(-value));
-                    } else {
-                        delta.zero += 1;
-                    }
-                }
+        if metric.family.kind == Kind::Gauge && metric.family.over_ms.is_none() {
+            let at_ms = seen.batch.timestamp(event).map_or(seen.now_ms, Timestamp::millis);
+            if at_ms >= delta.at_ms {
+                (delta.sum, delta.at_ms) = (value, at_ms);
+                slot.best = (value, event);
             }
-            Kind::Gauge if metric.family.over_ms.is_none() => {
-                let at_ms = seen.batch.timestamp(event).map_or(seen.now_ms, Timestamp::millis);
-                if at_ms >= delta.at_ms {
-                    (delta.sum, delta.at_ms) = (value, at_ms);
-                    self.slots[at as usize].best = (value, event);
-                }
-            }
-            _ => delta.sum += value,
+        } else {
+            delta.sum += value;
         }
     }
 
-    /// What a slot has got of the present batch, to which a value is added.
+    /// The slot of a value that is added to it.
     #[inline]
-    fn touch(&mut self, at: u32, value: f64, event: EventId) -> &mut Delta {
+    fn touch(&mut self, at: u32, value: f64, event: EventId) -> &mut Slot {
         let slot = &mut self.slots[at as usize];
         if !slot.dirty {
             slot.dirty = true;
@@ -287,14 +351,20 @@ impl Counting {
         } else if value > slot.best.0 {
             slot.best = (value, event);
         }
-        &mut slot.delta
+        slot
     }
 
     /// What an event is worth; `None` where it does not count.
     #[inline]
-    fn value(&mut self, metric: &Metric, group: u32, event: EventId, seen: &Seen) -> Option<f64> {
-        let value = match &metric.number {
-            Number::Field(field) => source::read(seen.batch, event, field, &mut self.number)?,
+    fn value(&mut self, metric: &Metric, group: u32, row: usize, event: EventId, seen: &Seen) -> Option<f64> {
+        let value = match self.number {
+            Worth::Field(at) => {
+                let value = seen.numbers[at].values()[row];
+                if numbers::is_absent(value) {
+                    return None;
+                }
+                value
+            }
             _ => self.number_of_group(group, seen),
         };
         let value = value * metric.scale;
@@ -313,8 +383,8 @@ impl Counting {
     /// What each event of a group is worth, where the metric has no field.
     #[inline]
     fn number_of_group(&self, group: u32, seen: &Seen) -> f64 {
-        match self.metric.number {
-            Number::Error => f64::from(seen.groups.key(group)[self.level] == Tier::Error as u32),
+        match self.number {
+            Worth::Level(source) => f64::from(seen.groups.key(group)[source] == Tier::Error as u32),
             _ => 1.0,
         }
     }
@@ -329,17 +399,13 @@ impl Counting {
         counts
     }
 
-    /// The slot of a group's label values, for so many events.
+    /// The slot of a group's label values.
     #[inline]
-    fn slot(&mut self, group: u32, events: u32, seen: &Seen, sources: &mut [Source], home: &Derived) -> u32 {
-        let at = match self.slot_of.get(group as usize) {
+    fn slot(&mut self, group: u32, seen: &Seen, sources: &mut [Source], home: &Derived) -> u32 {
+        match self.slot_of.get(group as usize) {
             Some(&at) if at != UNKNOWN => at,
             _ => self.far_slot(group, seen, sources, home),
-        };
-        if self.other == Some(at) {
-            self.overflow += u64::from(events);
         }
-        at
     }
 
     /// The slot of a group that was not met before.
@@ -407,8 +473,35 @@ impl Counting {
         if !self.metric.family.bounds.is_empty() {
             delta.classic = vec![0; self.metric.family.bounds.len() + 1];
         }
-        self.slots.push(Slot { series, delta, dirty: false, best: (0.0, 0), exemplar: (0, i64::MIN) });
+        self.slots.push(Slot {
+            series,
+            delta,
+            values: Vec::new(),
+            dirty: false,
+            best: (0.0, 0),
+            exemplar: (0, i64::MIN),
+        });
         self.slots.len() as u32 - 1
+    }
+}
+
+impl Slot {
+    /// Counts the values of a histogram: those of a series in a row, loop by loop.
+    fn count_values(&mut self, metric: &Metric, sorter: &mut Sorter) {
+        let Some(&first) = self.values.first() else { return };
+        let delta = &mut self.delta;
+        delta.events += self.values.len() as u64;
+        delta.sum += self.values.iter().map(|(value, _)| value).sum::<f64>();
+        self.best = self.values.iter().fold(first, |best, &one| if one.0 > best.0 { one } else { best });
+        if !delta.classic.is_empty() {
+            self.values.iter().for_each(|&(value, _)| delta.classic[metric.classic.bucket(value)] += 1);
+        }
+        if metric.family.native {
+            sorter.tally(self.values.iter().map(|&(value, _)| value), &mut delta.native);
+        }
+        // A batch that had nothing else does not pin its size.
+        self.values.shrink_to(8 * self.values.len());
+        self.values.clear();
     }
 }
 
@@ -417,13 +510,6 @@ impl Metric {
     fn counts_groups(&self) -> bool {
         let sums = self.family.kind == Kind::Counter || self.family.over_ms.is_some();
         sums && self.max_age_ms.is_none() && !matches!(self.number, Number::Field(_))
-    }
-
-    /// Which classic bucket a value falls into.
-    #[inline]
-    fn bucket(&self, value: f64) -> usize {
-        // All of them, without a branch: where to stop can't be foreseen.
-        self.family.bounds.iter().map(|&bound| usize::from(value > bound)).sum()
     }
 
     /// The trace of an event.

@@ -68,6 +68,73 @@ fn coarser(index: i32, by: u32) -> i32 {
 /// Indices of buckets, in order, with their counts.
 pub type Buckets = Vec<(i32, u64)>;
 
+/// What values fell into, with how many steps coarser buckets than those of [`SCHEMA_MAX`].
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many steps coarser; less than what it is added to can do nothing wrong.
+    pub coarser: u32,
+    /// Buckets of values above zero; one may stand there twice.
+    pub positive: Vec<(i32, u32)>,
+    /// Buckets of values below zero.
+    pub negative: Vec<(i32, u32)>,
+    /// Values that are zero.
+    pub zero: u64,
+}
+
+impl Tally {
+    /// Forgets what was counted, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.positive.clear();
+        self.negative.clear();
+        self.zero = 0;
+    }
+}
+
+/// Puts values into buckets; has the memory for that.
+#[derive(Default)]
+pub struct Sorter {
+    positive: Vec<i32>,
+    negative: Vec<i32>,
+    counts: Vec<u32>,
+}
+
+impl Sorter {
+    /// Adds finite values to a tally, in buckets as coarse as that says.
+    pub fn tally(&mut self, values: impl Iterator<Item = f64>, into: &mut Tally) {
+        for value in values {
+            if value > ZERO_THRESHOLD {
+                self.positive.push(index(value));
+            } else if value < -ZERO_THRESHOLD {
+                self.negative.push(index(-value));
+            } else {
+                into.zero += 1;
+            }
+        }
+        put_together(&mut self.positive, into.coarser, &mut self.counts, &mut into.positive);
+        put_together(&mut self.negative, into.coarser, &mut self.counts, &mut into.negative);
+    }
+}
+
+/// Moves indices, which are mostly close to each other, with how often each is there.
+fn put_together(indices: &mut Vec<i32>, by: u32, counts: &mut Vec<u32>, out: &mut Vec<(i32, u32)>) {
+    let Some(&first) = indices.first() else { return };
+    let (least, most) =
+        indices.iter().fold((first, first), |(least, most), &index| (least.min(index), most.max(index)));
+    let (least, most) = (coarser(least, by), coarser(most, by));
+    let width = (most - least) as usize + 1;
+    if width > 4 * indices.len() {
+        out.extend(indices.drain(..).map(|index| (coarser(index, by), 1)));
+        return;
+    }
+    counts.clear();
+    counts.resize(width, 0);
+    for index in indices.drain(..) {
+        counts[(coarser(index, by) - least) as usize] += 1;
+    }
+    let some = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    out.extend(some.map(|(at, &count)| (least + at as i32, count)));
+}
+
 /// How many values each bucket holds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Counts {
@@ -84,16 +151,24 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Adds values by their buckets of [`SCHEMA_MAX`], and how many are zero.
-    pub fn add(&mut self, positive: &[i32], negative: &[i32], zero: u64) {
-        self.zero += zero;
-        let by = (SCHEMA_MAX - self.schema) as u32;
-        for (into, indices) in [(&mut self.positive, positive), (&mut self.negative, negative)] {
-            for &index in indices {
-                *into.entry(coarser(index, by)).or_insert(0) += 1;
+    /// Adds values.
+    pub fn add(&mut self, tally: &Tally) {
+        self.zero += tally.zero;
+        while self.coarseness() < tally.coarser {
+            self.reduce();
+        }
+        let by = self.coarseness() - tally.coarser;
+        for (into, buckets) in [(&mut self.positive, &tally.positive), (&mut self.negative, &tally.negative)] {
+            for &(index, count) in buckets {
+                *into.entry(coarser(index, by)).or_insert(0) += u64::from(count);
             }
         }
         self.limit();
+    }
+
+    /// How many steps coarser its buckets are than those of [`SCHEMA_MAX`].
+    pub fn coarseness(&self) -> u32 {
+        (SCHEMA_MAX - self.schema) as u32
     }
 
     /// The greater of both, bucket by bucket, at the coarser of both schemas.
@@ -200,6 +275,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Adds values as a worker does.
+    fn add(counts: &mut Counts, values: &[f64]) {
+        let mut tally = Tally { coarser: counts.coarseness(), ..Tally::default() };
+        Sorter::default().tally(values.iter().copied(), &mut tally);
+        counts.add(&tally);
+    }
+
     #[test]
     fn buckets_hold_their_upper_bounds() {
         let check = |value: f64, want: i32| assert_eq!(index(value), want, "{value}");
@@ -236,8 +318,7 @@ mod tests {
                     }
                 })
                 .collect();
-            let indices: Vec<i32> = batch.iter().map(|&value| index(value)).collect();
-            counts.add(&indices, &[], 0);
+            add(&mut counts, &batch);
             values.extend(batch);
         }
         values.sort_unstable_by(f64::total_cmp);
@@ -260,16 +341,20 @@ mod tests {
         }
 
         #[test]
-        fn the_order_of_values_does_not_matter(values in prop::collection::vec(1e-5..1e5_f64, 1..600), cut in 0..600_usize) {
-            let indices: Vec<i32> = values.iter().map(|&value| index(value)).collect();
-            let (one, two) = indices.split_at(cut.min(indices.len()));
-            let (mut forth, mut back) = (Counts::default(), Counts::default());
-            forth.add(one, &[], 1);
-            forth.add(two, &[], 0);
-            back.add(two, &[], 0);
-            back.add(one, &[], 1);
-            prop_assert_eq!(forth.total(), values.len() as u64 + 1);
-            prop_assert!(forth.positive.len() <= BUCKETS_MAX);
+        fn the_order_of_values_does_not_matter(
+            values in prop::collection::vec(prop_oneof![1e-5..1e5_f64, 1.0..1.5_f64, -2.0..-1.0_f64, Just(0.0)], 1..600),
+            cut in 0..600_usize
+        ) {
+            let (one, two) = values.split_at(cut.min(values.len()));
+            let (mut forth, mut back, mut single) = (Counts::default(), Counts::default(), Counts::default());
+            add(&mut forth, one);
+            add(&mut forth, two);
+            add(&mut back, two);
+            add(&mut back, one);
+            values.iter().for_each(|&value| add(&mut single, &[value]));
+            prop_assert_eq!(forth.total(), values.len() as u64);
+            prop_assert!(forth.positive.len() + forth.negative.len() <= BUCKETS_MAX);
+            prop_assert_eq!(&single, &forth);
             let mut raised = forth.clone();
             raised.raise(&back);
             prop_assert_eq!(&raised, &forth);

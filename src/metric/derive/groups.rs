@@ -5,7 +5,7 @@
 //! a time. Groups outlive the batch, so that metrics may remember what belongs to each. Belongs to
 //! one worker.
 
-use super::source::SPREAD;
+use super::print::SPREAD;
 use crate::event::EventId;
 use rustc_hash::FxHashMap;
 
@@ -18,15 +18,14 @@ const GROUPS_MAX: usize = 4096;
 /// The groups that a worker knows.
 pub(super) struct Groups {
     width: usize,
+    /// One for each label but the first: what is the same in all labels so far is put together with the
+    /// next.
+    pairs: Vec<Pairs>,
     /// The numbers of label values, group after group.
     keys: Vec<u32>,
-    at: FxHashMap<Box<[u32]>, u32>,
-    /// Groups found lately, by their key's hash.
-    near: Box<[u32; NEAR]>,
-    key: Vec<u32>,
     /// What each group has of the present batch.
     members: Vec<Members>,
-    /// The groups of the present batch's events, in their order.
+    /// The groups of the events that were grouped last, in their order.
     rows: Vec<u32>,
     /// Groups that have any.
     touched: Vec<u32>,
@@ -44,12 +43,12 @@ pub(super) struct Members {
 impl Groups {
     /// For keys of `width` numbers.
     pub(super) fn new(width: usize) -> Groups {
+        // A single label is put together with nothing.
+        let pairs = if width == 1 { 1 } else { width.saturating_sub(1) };
         Groups {
             width,
+            pairs: std::iter::repeat_with(Pairs::new).take(pairs).collect(),
             keys: Vec::new(),
-            at: FxHashMap::default(),
-            near: Box::new([u32::MAX; NEAR]),
-            key: Vec::new(),
             members: Vec::new(),
             rows: Vec::new(),
             touched: Vec::new(),
@@ -58,69 +57,54 @@ impl Groups {
 
     /// Whether there are so many that they should begin anew.
     pub(super) fn are_many(&self) -> bool {
-        self.members.len() > GROUPS_MAX
+        self.pairs.iter().any(|pairs| pairs.far.len() > GROUPS_MAX)
     }
 
     /// Forgets all groups.
     pub(super) fn clear(&mut self) {
+        self.pairs.iter_mut().for_each(Pairs::clear);
         self.keys.clear();
-        self.at.clear();
-        self.near.fill(u32::MAX);
         self.members.clear();
     }
 
-    /// Groups the events of a batch: `columns` has the numbers of each label's values.
-    pub(super) fn fill(&mut self, events: &[EventId], columns: &[Vec<u32>]) {
+    /// Begins a batch.
+    pub(super) fn begin(&mut self) {
         for group in self.touched.drain(..) {
             // A group that was forgotten since then has no members any more.
             if let Some(members) = self.members.get_mut(group as usize) {
                 *members = Members::default();
             }
         }
+    }
+
+    /// Groups some events of the batch: `columns` has the numbers of each label's values.
+    pub(super) fn fill(&mut self, events: &[EventId], columns: &[Vec<u32>]) {
         self.rows.clear();
-        for (row, &event) in events.iter().enumerate() {
-            let group = self.group(row, columns);
+        let rest = match columns {
+            [first, rest @ ..] if !rest.is_empty() => {
+                self.rows.extend_from_slice(first);
+                rest
+            }
+            _ => {
+                self.rows.resize(events.len(), 0);
+                columns
+            }
+        };
+        for (pairs, column) in self.pairs.iter_mut().zip(rest) {
+            pairs.join(&mut self.rows, column);
+        }
+        for (row, (&group, &event)) in self.rows.iter().zip(events).enumerate() {
+            if group as usize == self.members.len() {
+                self.members.push(Members::default());
+                self.keys.extend(columns.iter().map(|column| column[row]));
+            }
             let members = &mut self.members[group as usize];
             if members.count == 0 {
                 members.first = event;
                 self.touched.push(group);
             }
             members.count += 1;
-            self.rows.push(group);
         }
-    }
-
-    #[inline]
-    fn group(&mut self, row: usize, columns: &[Vec<u32>]) -> u32 {
-        let mut hash = 0_u64;
-        for column in columns {
-            hash = (hash.rotate_left(7) ^ u64::from(column[row])).wrapping_mul(SPREAD);
-        }
-        let place = (hash >> (64 - NEAR_BITS)) as usize;
-        let group = self.near[place];
-        if (group as usize) < self.members.len()
-            && columns.iter().zip(self.key(group)).all(|(column, &id)| column[row] == id)
-        {
-            return group;
-        }
-        self.key.clear();
-        self.key.extend(columns.iter().map(|column| column[row]));
-        let group = self.far();
-        self.near[place] = group;
-        group
-    }
-
-    /// The group of a key that was not seen lately, perhaps a new one.
-    #[inline(never)]
-    fn far(&mut self) -> u32 {
-        if let Some(&group) = self.at.get(&*self.key) {
-            return group;
-        }
-        let group = self.members.len() as u32;
-        self.at.insert(self.key.as_slice().into(), group);
-        self.keys.extend_from_slice(&self.key);
-        self.members.push(Members::default());
-        group
     }
 
     /// The numbers of a group's label values.
@@ -129,15 +113,49 @@ impl Groups {
         &self.keys[group as usize * self.width..][..self.width]
     }
 
-    /// The group of an event, by its place in the batch.
+    /// The groups of the events that were grouped last, in their order.
     #[inline]
-    pub(super) fn of(&self, row: usize) -> u32 {
-        self.rows[row]
+    pub(super) fn rows(&self) -> &[u32] {
+        &self.rows
     }
 
     /// The groups of the present batch.
     pub(super) fn present(&self) -> impl Iterator<Item = (u32, Members)> {
         self.touched.iter().map(|&group| (group, self.members[group as usize]))
+    }
+}
+
+/// Small numbers for pairs of numbers, from 0 on.
+struct Pairs {
+    /// Pairs seen lately.
+    near: Box<[(u64, u32); NEAR]>,
+    far: FxHashMap<u64, u32>,
+}
+
+impl Pairs {
+    /// Never a pair's: the second number is never two less than none.
+    const NONE: (u64, u32) = (u64::MAX, 0);
+
+    fn new() -> Pairs {
+        Pairs { near: Box::new([Pairs::NONE; NEAR]), far: FxHashMap::default() }
+    }
+
+    fn clear(&mut self) {
+        self.near.fill(Pairs::NONE);
+        self.far.clear();
+    }
+
+    /// Puts the number of the pair in the place of its first one.
+    fn join(&mut self, first: &mut [u32], second: &[u32]) {
+        for (first, &second) in first.iter_mut().zip(second) {
+            let pair = u64::from(*first) << 32 | u64::from(second.wrapping_add(1));
+            let near = &mut self.near[(pair.wrapping_mul(SPREAD) >> (64 - NEAR_BITS)) as usize];
+            if near.0 != pair {
+                let next = self.far.len() as u32;
+                *near = (pair, *self.far.entry(pair).or_insert(next));
+            }
+            *first = near.1;
+        }
     }
 }
 
@@ -157,11 +175,12 @@ mod tests {
                 }
                 let columns = [batch.iter().map(|e| e.0).collect(), batch.iter().map(|e| e.1).collect()];
                 let events: Vec<EventId> = (0..batch.len() as EventId).collect();
+                groups.begin();
                 groups.fill(&events, &columns);
                 let mut want: BTreeMap<(u32, u32), (u32, EventId)> = BTreeMap::new();
                 for (event, &key) in batch.iter().enumerate() {
                     want.entry(key).or_insert((0, event as EventId)).0 += 1;
-                    let group = groups.key(groups.of(event));
+                    let group = groups.key(groups.rows()[event]);
                     prop_assert_eq!((group[0], group[1]), key);
                 }
                 let got = groups.present().map(|(group, members)| {

@@ -379,6 +379,7 @@ pub(super) fn fits(value: Cumulative, like: &Cumulative) -> Option<Cumulative> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exponential::Tally;
     use super::*;
 
     fn round(value: Cumulative) {
@@ -399,7 +400,7 @@ mod tests {
         round(Cumulative::Gauge(-0.5, 1_700_000_000_000));
         round(Cumulative::Gauge(f64::NEG_INFINITY, i64::MIN));
         let mut native = Counts::default();
-        native.add(&[5, 5, -1_000], &[7], 3);
+        native.add(&Tally { positive: vec![(5, 2), (-1_000, 1)], negative: vec![(7, 1)], zero: 3, coarser: 0 });
         let histogram = Histogram { classic: vec![0, 3, 1], native: Some(native), sum: 4.75, count: 4 };
         round(Cumulative::Histogram(Box::new(histogram.clone())));
         round(Cumulative::Histogram(Box::new(Histogram { native: None, ..histogram })));

@@ -20,20 +20,25 @@
 //! comes back it begins at 0. A worker that ends leaves its counts behind.
 
 mod books;
+mod classic;
 mod deriver;
 pub mod exponential;
 mod groups;
 mod ledger;
+mod numbers;
 mod origin;
+mod places;
+mod print;
 mod series;
 mod shown;
 mod source;
 
 pub use books::Book;
 pub use deriver::{Deriver, OTHER};
+pub use numbers::Number;
 pub use origin::{Origin, Part};
 pub use series::{Change, Cumulative, Delta, Exemplar, Histogram, Series, State};
-pub use source::{ERROR, LEVEL, Number, SERVICE, Text};
+pub use source::{ERROR, LEVEL, SERVICE, Text};
 
 use super::exposition::{self, Kind, Names, Value};
 use super::pipeline::Counter;
@@ -127,6 +132,8 @@ pub struct Metric {
     scale: f64,
     max_age_ms: Option<i64>,
     traces: Vec<FieldRef>,
+    /// Of the family's bounds.
+    classic: classic::Search,
 }
 
 /// Everything that is derived in this process.
@@ -252,7 +259,8 @@ impl Derived {
             }
         };
         let Definition { labels, number, scale, max_age_ms, traces, .. } = definition;
-        Ok(Arc::new(Metric { family, labels, number, scale, max_age_ms, traces }))
+        let classic = classic::Search::new(&family.bounds);
+        Ok(Arc::new(Metric { family, labels, number, scale, max_age_ms, traces, classic }))
     }
 
     /// Sets what is derived from the events of every pipeline, behind its filters.

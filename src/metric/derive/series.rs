@@ -4,7 +4,7 @@
 //! batch; readers copy under the same lock. Counts never fall: see [`Series::raise`].
 
 use super::Family;
-use super::exponential::Counts;
+use super::exponential::{Counts, Tally};
 use crate::metric::exposition::Kind;
 use crate::metric::exposition::{Format, Identity};
 use crate::metric::histogram::Classic;
@@ -104,12 +104,8 @@ pub struct Delta {
     pub at_ms: i64,
     /// Values by classic bucket.
     pub classic: Vec<u32>,
-    /// Buckets of the finest schema, one for each value above zero, …
-    pub positive: Vec<i32>,
-    /// … below zero, …
-    pub negative: Vec<i32>,
-    /// … and how many values are zero.
-    pub zero: u64,
+    /// Values by native bucket.
+    pub native: Tally,
 }
 
 /// A [`Delta`] as books keep it until its positions are durable: as small as its kind allows.
@@ -150,9 +146,8 @@ impl Delta {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
         self.classic.fill(0);
-        self.positive.clear();
-        self.negative.clear();
-        (self.events, self.sum, self.at_ms, self.zero) = (0, 0.0, i64::MIN, 0);
+        self.native.clear();
+        (self.events, self.sum, self.at_ms) = (0, 0.0, i64::MIN);
     }
 }
 
@@ -207,7 +202,7 @@ impl Cumulative {
             Cumulative::Histogram(histogram) => {
                 histogram.classic.iter_mut().zip(&delta.classic).for_each(|(into, &more)| *into += u64::from(more));
                 if let Some(native) = &mut histogram.native {
-                    native.add(&delta.positive, &delta.negative, delta.zero);
+                    native.add(&delta.native);
                 }
                 histogram.sum += delta.sum;
                 histogram.count += delta.events;
@@ -326,8 +321,8 @@ impl Series {
         })
     }
 
-    /// Adds what a batch brought.
-    pub fn add(&self, delta: &Delta, exemplar: Option<(&str, f64, i64)>, now_ms: i64) {
+    /// Adds what a batch brought; how coarse its native buckets are then, which only grows.
+    pub fn add(&self, delta: &Delta, exemplar: Option<(&str, f64, i64)>, now_ms: i64) -> u32 {
         let mut state = self.state.lock();
         state.value.add(delta, now_ms);
         state.updated_ms = state.updated_ms.max(now_ms);
@@ -342,6 +337,10 @@ impl Series {
             place.trace.clear();
             place.trace.push_str(trace);
             (place.value, place.at_ms) = (value, at_ms);
+        }
+        match &state.value {
+            Cumulative::Histogram(histogram) => histogram.native.as_ref().map_or(0, Counts::coarseness),
+            _ => 0,
         }
     }
 

@@ -1,11 +1,13 @@
-//! Where the values of labels and metrics come from in an event, and the small numbers that stand
-//! for label values while a worker counts.
+//! Where the values of labels come from in an event, and the small numbers that stand for them while
+//! a worker counts.
 //!
 //! Each worker has its own table of values, so nothing is shared and a value that was seen before
 //! costs no allocation. The table is bounded by [`VALUES_MAX`]; what does not fit counts as
 //! `other`, see [`super::deriver`].
 
-use crate::event::{Batch, EventId, FieldId, FieldRef, Span, Template, Timestamp, Value, write_value};
+use super::places::Places;
+use super::print::Near;
+use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Span, Template, Value, write_value};
 use crate::index::Tier;
 use rustc_hash::FxHashMap;
 
@@ -68,67 +70,37 @@ pub(super) struct Source {
     text: Text,
     /// As written: sources of one text are one source.
     pub(super) written: String,
-    /// Where the field stood in the last event.
-    at: usize,
+    /// Where the field stands in events.
+    places: Places,
+    /// Of levels: where `log` stands, which may have one too.
+    log: Places,
     ids: FxHashMap<Box<[u8]>, u32>,
     values: Vec<Box<str>>,
-    /// Values seen lately, by their print: the few that most events have are found here without a
-    /// look at their bytes elsewhere.
-    near: Box<[(Print, u32); NEAR]>,
+    /// Values seen lately.
+    near: Near,
+    /// Texts of the events at hand.
+    spans: Vec<Span>,
     scratch: Vec<u8>,
 }
 
-/// A power of two, far more than values that are common: two in one place cost a search each time.
-const NEAR: usize = 1 << NEAR_BITS;
-const NEAR_BITS: u32 = 8;
-
-/// A short text as numbers, different for different texts.
-#[derive(Clone, Copy, PartialEq)]
-struct Print {
-    ends: [u128; 2],
-    len: usize,
-}
-
-impl Print {
-    /// Equal to no text's.
-    const NONE: Print = Print { ends: [0; 2], len: usize::MAX };
-    const EMPTY: Print = Print { ends: [0; 2], len: 0 };
-
-    /// `None` for a text of more than 32 bytes.
-    #[inline]
-    fn of_span(batch: &Batch, span: Span) -> Option<Print> {
-        (span.len <= 32).then(|| Print { ends: batch.head(span), len: span.len as usize })
-    }
-
-    /// The same of a text that stands elsewhere.
-    fn of(text: &[u8]) -> Option<Print> {
-        let mut bytes = [0; 32];
-        bytes.get_mut(..text.len())?.copy_from_slice(text);
-        let half = |at: usize| u128::from_le_bytes(std::array::from_fn(|n| bytes[at + n]));
-        Some(Print { ends: [half(0), half(16)], len: text.len() })
-    }
-
-    #[inline]
-    fn place(self) -> usize {
-        let both = self.ends[0] ^ self.ends[1].rotate_left(29);
-        (((both >> 64) as u64).rotate_left(23) ^ both as u64 ^ self.len as u64).wrapping_mul(SPREAD) as usize
-            >> (64 - NEAR_BITS)
-    }
-}
-
-/// An odd number whose product's upper bits depend on all bits of the factor: 2⁶⁴ over the golden
-/// ratio.
-pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Stands for a value that is to be looked for.
+const MISSED: u32 = u32::MAX - 1;
+/// Stands for a text that is to be looked for: longer than any.
+const NO_TEXT: Span = Span { start: 0, len: u32::MAX };
+/// The text of a field that is not there.
+const EMPTY: Span = Span { start: 0, len: 0 };
 
 impl Source {
     pub(super) fn new(text: Text, written: &str) -> Source {
         let mut source = Source {
             text,
             written: written.to_owned(),
-            at: 0,
+            places: Places::new(),
+            log: Places::new(),
             ids: FxHashMap::default(),
             values: Vec::new(),
-            near: Box::new([(Print::NONE, UNKNOWN); NEAR]),
+            near: Near::new(),
+            spans: Vec::new(),
             scratch: Vec::new(),
         };
         source.clear();
@@ -143,7 +115,7 @@ impl Source {
     pub(super) fn clear(&mut self) {
         self.ids.clear();
         self.values.clear();
-        self.near.fill((Print::NONE, UNKNOWN));
+        self.near.clear();
         if matches!(self.text, Text::Level) {
             LEVELS.iter().for_each(|level| {
                 self.intern(level);
@@ -155,26 +127,110 @@ impl Source {
     /// [`Tier`].
     pub(super) fn fill(&mut self, batch: &Batch, events: &[EventId], ids: &mut Vec<u32>) {
         ids.clear();
-        match &self.text {
-            Text::Level => ids.extend(events.iter().map(|&event| Tier::of_event(batch, event) as u32)),
-            Text::Constant(text) => {
+        let look = batch.look();
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.clear();
+        match self.text {
+            Text::Key(key) => spans.extend(events.iter().map(|&event| self.text_at(look.event(event), key))),
+            Text::Service => {
+                let key = service_key();
+                spans.extend(events.iter().map(|&event| self.text_at(look.event(event), key)));
+            }
+            Text::Level => spans.extend(events.iter().map(|&event| self.level_at(look.event(event)))),
+            Text::Constant(ref text) => {
                 let text = text.clone();
                 ids.resize(events.len(), self.intern(&text));
             }
-            _ => ids.extend(events.iter().map(|&event| self.id(batch, event))),
+            Text::Field(_) | Text::Template(_) => ids.extend(events.iter().map(|&event| self.id(batch, event))),
+        }
+        let mut missed = false;
+        ids.extend(spans.iter().map(|&span| match self.near.find(look, span) {
+            Some(id) => id,
+            None => {
+                missed = true;
+                MISSED
+            }
+        }));
+        if missed {
+            for (id, &event) in ids.iter_mut().zip(events).filter(|(id, _)| **id == MISSED) {
+                *id = if matches!(self.text, Text::Level) { self.level(batch, event) } else { self.id(batch, event) };
+            }
+        }
+        self.spans = spans;
+    }
+
+    /// The text of a top-level field where one would look first, [`NO_TEXT`] where there is another.
+    #[inline(always)]
+    fn text_at(&self, (names, fields): (u64, &[Entry]), key: FieldId) -> Span {
+        if names & key.bit() == 0 {
+            return EMPTY;
+        }
+        match self.places.look(names, fields) {
+            Some(Entry { key: at, value: Value::Str(span), .. }) if *at == key => *span,
+            _ => NO_TEXT,
         }
     }
 
+    /// The text that says the level of an event, if it stands where one would look first and no field
+    /// before it may say another; [`NO_TEXT`] where that takes a closer look.
+    #[inline(always)]
+    fn level_at(&self, (names, fields): (u64, &[Entry])) -> Span {
+        let levels = names & FieldId::level_bits();
+        if levels == 0 {
+            return EMPTY;
+        }
+        let at = self.places.first(names);
+        match fields.get(at) {
+            Some(Entry { key, value: Value::Str(span), .. })
+                if key.is_level()
+                    && !span.is_empty()
+                    && (levels == key.bit()
+                        || levels == key.bit() | FieldId::LOG.bit() && self.log_stands_behind(at, names, fields)) =>
+            {
+                *span
+            }
+            _ => NO_TEXT,
+        }
+    }
+
+    #[inline(always)]
+    fn log_stands_behind(&self, at: usize, names: u64, fields: &[Entry]) -> bool {
+        let log = self.log.first(names);
+        at < log && fields.get(log).is_some_and(|entry| entry.key == FieldId::LOG)
+    }
+
+    /// The number of an event's level.
+    fn level(&mut self, batch: &Batch, event: EventId) -> u32 {
+        let tier = Tier::of_event(batch, event) as u32;
+        let (names, fields) = batch.look().event(event);
+        if names & FieldId::level_bits() == 0 {
+            self.near.learn(b"", tier);
+            return tier;
+        }
+        for (at, field) in fields.iter().enumerate() {
+            if field.key == FieldId::LOG {
+                self.log.learn(names, at);
+            } else if field.key.is_level() {
+                self.places.learn(names, at);
+            }
+        }
+        let span = self.level_at((names, fields));
+        // Behind a text that names no level others may say it.
+        if span.len != NO_TEXT.len && Tier::of_level(batch.text(span)).is_some() {
+            self.near.learn(batch.bytes(span), tier);
+        }
+        tier
+    }
+
     /// The number of an event's value.
-    #[inline]
     fn id(&mut self, batch: &Batch, event: EventId) -> u32 {
         let value = match &self.text {
-            Text::Key(key) => find(batch, event, *key, &mut self.at),
-            Text::Service => match find(batch, event, service_key(), &mut self.at) {
+            Text::Key(key) => self.places.find(batch, event, *key).copied(),
+            Text::Service => match self.places.find(batch, event, service_key()) {
                 Some(Value::Object(list)) => {
-                    batch.entries(list).iter().find(|e| e.key == name_key()).map(|entry| entry.value)
+                    batch.entries(*list).iter().find(|e| e.key == name_key()).map(|entry| entry.value)
                 }
-                value => value,
+                value => value.copied(),
             },
             Text::Field(field) => batch.get(event, field),
             Text::Template(template) => {
@@ -185,8 +241,8 @@ impl Source {
             Text::Level | Text::Constant(_) => None,
         };
         match value {
-            Some(Value::Str(span)) => self.number(Print::of_span(batch, span), batch.bytes(span)),
-            None | Some(Value::Null) => self.number(Some(Print::EMPTY), b""),
+            Some(Value::Str(span)) => self.number(batch.bytes(span)),
+            None | Some(Value::Null) => self.number(b""),
             Some(value) => {
                 self.scratch.clear();
                 write_value(batch, value, &mut self.scratch);
@@ -197,27 +253,23 @@ impl Source {
 
     fn number_of_scratch(&mut self) -> u32 {
         let scratch = std::mem::take(&mut self.scratch);
-        let id = self.number(Print::of(&scratch), &scratch);
+        let id = self.number(&scratch);
         self.scratch = scratch;
         id
     }
 
-    #[inline]
-    fn number(&mut self, print: Option<Print>, bytes: &[u8]) -> u32 {
-        let Some(print) = print else { return self.find(bytes) };
-        let place = print.place();
-        if self.near[place].0 == print {
-            return self.near[place].1;
+    fn number(&mut self, text: &[u8]) -> u32 {
+        if let Some(id) = self.near.find_text(text) {
+            return id;
         }
-        let id = self.find(bytes);
+        let id = self.find(text);
         if id != UNKNOWN {
-            self.near[place] = (print, id);
+            self.near.learn(text, id);
         }
         id
     }
 
     /// The number of a value that was not seen lately.
-    #[inline(never)]
     fn find(&mut self, bytes: &[u8]) -> u32 {
         match self.ids.get(bytes) {
             Some(&id) => id,
@@ -263,91 +315,17 @@ fn name_key() -> FieldId {
     *KEY
 }
 
-/// A top-level field, looked for first where it stood in the event before: lines repeat the order
-/// of their fields.
-#[inline]
-fn find(batch: &Batch, event: EventId, key: FieldId, at: &mut usize) -> Option<Value> {
-    if batch.names(event) & key.bit() == 0 {
-        return None;
-    }
-    let fields = batch.fields(event);
-    if let Some(entry) = fields.get(*at)
-        && entry.key == key
-    {
-        return Some(entry.value);
-    }
-    let found = fields.iter().position(|entry| entry.key == key)?;
-    *at = found;
-    Some(fields[found].value)
-}
-
-/// Where the number of a metric comes from.
-#[derive(Clone, Debug)]
-pub enum Number {
-    /// Each event is worth 1.
-    One,
-    /// 1 for an event of level ERROR, else 0.
-    Error,
-    /// A field.
-    Field(FieldRef),
-}
-
-/// The number that an event's field holds; `None` where there is none. `at` is where the field stood
-/// last.
-#[inline]
-pub(super) fn read(batch: &Batch, event: EventId, field: &FieldRef, at: &mut usize) -> Option<f64> {
-    let value = match field.steps() {
-        [_] => find(batch, event, field.first(), at)?,
-        _ => batch.get(event, field)?,
-    };
-    match value {
-        Value::Str(span) => batch.text(span).trim().parse().ok(),
-        Value::Bool(truth) => Some(f64::from(truth)),
-        Value::Time(at) => Some(seconds(at)),
-        value => value.as_number(),
-    }
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    at.seconds() as f64 + f64::from(at.subsec_nanos()) / 1e9
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn what_is_longer_than_a_print_has_none() {
-        assert!(Print::of(&[b'a'; 32]).is_some());
-        assert!(Print::of(&[b'a'; 33]).is_none());
-    }
-
     proptest! {
-        #[test]
-        fn prints_are_equal_where_texts_are(one in "[ab]{0,34}", two in "[ab]{0,34}", cut in 0..34_usize, room in 0..40_usize) {
-            // Random texts differ in many places; these in one.
-            let mut near = one.clone().into_bytes();
-            if let Some(byte) = near.get_mut(cut) {
-                *byte = b'c';
-            }
-            let mut batch = Batch::new();
-            let span = batch.push_text(&one);
-            batch.push_text(&"x".repeat(room));
-            let print = Print::of_span(&batch, span);
-            prop_assert!(print == Print::of(one.as_bytes()));
-            for other in [two.as_bytes(), &near, one.as_bytes()] {
-                if let (Some(a), Some(b)) = (print, Print::of(other)) {
-                    prop_assert_eq!(a == b, one.as_bytes() == other);
-                }
-            }
-        }
-
         #[test]
         fn numbers_are_of_values(values in prop::collection::vec("[a-d]{0,40}", 0..300)) {
             let mut source = Source::new(Text::Key(service_key()), "%{service}");
             for value in &values {
-                let id = source.number(Print::of(value.as_bytes()), value.as_bytes());
+                let id = source.number(value.as_bytes());
                 prop_assert_eq!(source.value(id), value);
             }
         }
