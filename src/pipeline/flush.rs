@@ -1,6 +1,6 @@
 //! When filters that hold something back are flushed, and by which worker.
 
-use super::worker::Step;
+use super::step::Step;
 use crate::filter::FLUSH_INTERVAL;
 use parking_lot::Mutex;
 use std::sync::Arc;

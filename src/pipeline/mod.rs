@@ -15,6 +15,7 @@
 mod ack;
 mod build;
 pub mod checkpoint;
+mod command;
 mod defaults;
 mod feed;
 mod fingerprint;
@@ -25,6 +26,7 @@ mod outlet;
 mod reload;
 mod repeated;
 pub mod route;
+mod step;
 mod thread;
 mod trial;
 mod worker;
@@ -44,6 +46,7 @@ use crate::output::Output;
 use ack::Pool;
 use build::{BuiltInput, PlannedOutput};
 use checkpoint::Checkpoints;
+use command::Command;
 use crossbeam::channel::{Receiver, bounded};
 use crossbeam::queue::ArrayQueue;
 use flush::Flushes;
@@ -56,7 +59,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use worker::{Command, Kit, Route, Source, Step, Worker};
+use step::Step;
+use worker::{Kit, Route, Source, Worker};
 
 /// The name of the book of derived metrics that goes with the index's epochs.
 pub const INDEX_BOOK: &str = "index";

@@ -14,8 +14,9 @@
 //! Nothing in here blocks, whatever outputs do.
 
 use super::build::{Blueprint, Standing};
+use super::command::Order;
 use super::flush::Flushes;
-use super::worker::{Order, Step};
+use super::step::Step;
 use super::{InputState, Pipeline, RunningInput};
 use std::collections::HashMap;
 use std::sync::Arc;

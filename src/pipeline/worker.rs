@@ -3,134 +3,27 @@
 //! Nothing here allocates per event: selections and scratch lists are kept between batches.
 
 use super::ack::{Ack, Delivery, Pool, Shared};
+use super::command::{Command, Order};
 use super::defaults::Defaults;
 use super::feed::Work;
 use super::flush::Flushes;
 use super::outlet::Outlet;
 use super::repeated::{Repeated, Said};
 use super::route::{CondError, split};
+use super::step::{self, Flush, Moment, Step};
 use crate::codec::Decoder;
-use crate::event::{Batch, EventId, Timestamp};
-use crate::filter::common::Common;
-use crate::filter::{Filter, Run};
+use crate::event::{Batch, EventId, Frame, Timestamp};
 use crate::language::plan::Cond;
 use crate::metric::Deriver;
 use crate::metric::pipeline::{PipelineStats, PluginStats, now_ns};
-use crate::metric::tap::Taps;
 use crossbeam::channel::{Receiver, RecvError, select};
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// One step of the filter section, as one worker has it.
-pub(super) enum Step {
-    Filter {
-        filter: Box<dyn Filter>,
-        common: Common,
-        stats: Arc<PluginStats>,
-        /// What it was built from.
-        print: u64,
-        /// The configuration no longer has it; shared by all workers'.
-        retired: Arc<AtomicBool>,
-    },
-    If {
-        branches: Vec<(Cond, Vec<Step>)>,
-        otherwise: Vec<Step>,
-    },
-}
-
-impl Step {
-    fn settle(&mut self, ack: &Ack) {
-        match self {
-            Step::Filter { filter, .. } => filter.settle(ack),
-            Step::If { branches, otherwise } => {
-                let bodies = branches.iter_mut().map(|(_, steps)| steps).chain(std::iter::once(otherwise));
-                bodies.flatten().for_each(|step| step.settle(ack));
-            }
-        }
-    }
-
-    pub(super) fn fork(&self) -> Step {
-        let fork = |steps: &Vec<Step>| steps.iter().map(Step::fork).collect();
-        match self {
-            Step::Filter { filter, common, stats, print, retired } => Step::Filter {
-                filter: filter.fork(),
-                common: common.clone(),
-                stats: stats.clone(),
-                print: *print,
-                retired: retired.clone(),
-            },
-            Step::If { branches, otherwise } => Step::If {
-                branches: branches.iter().map(|(cond, steps)| (cond.clone(), fork(steps))).collect(),
-                otherwise: fork(otherwise),
-            },
-        }
-    }
-
-    /// Lets filters that follow each other share work. Not those that later configurations may keep
-    /// without the other, but those that one worker gets of them.
-    pub(super) fn join(steps: &mut [Step]) {
-        let mut first = 0;
-        for next in 1..steps.len() {
-            let (before, behind) = steps.split_at_mut(next);
-            // What a filter's common options change the next one must see.
-            let unchanged = matches!(&before[next - 1], Step::Filter { common, .. } if common.is_empty());
-            let joined = match (&mut before[first], &mut behind[0]) {
-                (Step::Filter { filter, .. }, Step::Filter { filter: next, .. }) => {
-                    unchanged && filter.join(next.as_mut())
-                }
-                _ => false,
-            };
-            if !joined {
-                first = next;
-            }
-        }
-        for step in steps {
-            if let Step::If { branches, otherwise } = step {
-                branches.iter_mut().for_each(|(_, steps)| Step::join(steps));
-                Step::join(otherwise);
-            }
-        }
-    }
-
-    /// The mark of a filter that the configuration no longer has.
-    pub(super) fn retired(&self) -> Option<&Arc<AtomicBool>> {
-        match self {
-            Step::Filter { retired, .. } => Some(retired),
-            Step::If { .. } => None,
-        }
-    }
-
-    /// Calls `visit` with every filter in it.
-    pub(super) fn each_filter<'a>(&'a self, visit: &mut dyn FnMut(&'a Step)) {
-        match self {
-            Step::Filter { .. } => visit(self),
-            Step::If { branches, otherwise } => {
-                branches.iter().flat_map(|(_, steps)| steps).chain(otherwise).for_each(|step| step.each_filter(visit));
-            }
-        }
-    }
-}
-
-/// Which flush is under way.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flush {
-    None,
-    Periodic,
-    /// Of the filters that the next configuration does not have.
-    Retired,
-    Last,
-}
-
-/// What filters go by at present.
-#[derive(Clone, Copy)]
-struct Moment<'a> {
-    now: Timestamp,
-    flush: Flush,
-    /// Somebody looks at events.
-    taps: Option<&'a Taps>,
-}
+/// So many events go through decoding and all filters at a time, while the processor's nearer memory
+/// has them: a batch may be larger than that. It is Logstash's size of a batch, rounded.
+const PART: usize = 128;
 
 /// One step of the output section.
 #[derive(Clone)]
@@ -165,47 +58,6 @@ pub(super) struct Kit {
     pub(super) flushes: Arc<Flushes>,
 }
 
-/// What a worker shall do next.
-pub(super) enum Order {
-    /// Go on by another configuration.
-    Use(Kit),
-    /// End.
-    End,
-}
-
-/// How a worker is told to change. A newer order takes the place of one that it has not seen yet,
-/// so that a worker that is held up by an output keeps no line of configurations waiting.
-pub(super) struct Command {
-    order: Mutex<Option<Order>>,
-    given: AtomicBool,
-    wake: crossbeam::channel::Sender<()>,
-}
-
-impl Command {
-    /// A command, and what wakes its worker.
-    pub(super) fn new() -> (Arc<Command>, Receiver<()>) {
-        let (wake, woken) = crossbeam::channel::bounded(1);
-        (Arc::new(Command { order: Mutex::new(None), given: AtomicBool::new(false), wake }), woken)
-    }
-
-    /// Gives an order.
-    pub(super) fn give(&self, order: Order) {
-        let old = self.order.lock().replace(order);
-        self.given.store(true, Ordering::Release);
-        let _awake = self.wake.try_send(());
-        drop(old);
-    }
-
-    fn take(&self) -> Option<Order> {
-        if !self.given.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut order = self.order.lock();
-        self.given.store(false, Ordering::Release);
-        order.take()
-    }
-}
-
 /// Everything that one worker has.
 pub(super) struct Worker {
     pub(super) queue: Receiver<Work>,
@@ -228,20 +80,20 @@ pub(super) struct Worker {
 #[derive(Default)]
 pub(super) struct Spare {
     lists: Vec<Vec<EventId>>,
-    parts: Vec<Vec<Vec<EventId>>>,
+    pub(super) parts: Vec<Vec<Vec<EventId>>>,
 }
 
 impl Spare {
-    fn take(&mut self) -> Vec<EventId> {
+    pub(super) fn take(&mut self) -> Vec<EventId> {
         self.lists.pop().unwrap_or_default()
     }
 
-    fn give(&mut self, mut list: Vec<EventId>) {
+    pub(super) fn give(&mut self, mut list: Vec<EventId>) {
         list.clear();
         self.lists.push(list);
     }
 
-    fn take_parts(&mut self, count: usize) -> Vec<Vec<EventId>> {
+    pub(super) fn take_parts(&mut self, count: usize) -> Vec<Vec<EventId>> {
         let mut parts = self.parts.pop().unwrap_or_default();
         parts.resize_with(count, Vec::new);
         parts
@@ -250,22 +102,22 @@ impl Spare {
 
 /// What became of one batch's events.
 #[derive(Default)]
-struct Ledger {
+pub(super) struct Ledger {
     read: u64,
-    created: u64,
+    pub(super) created: u64,
     /// Events lost to conditions, …
     dead: u64,
     /// … and how many of them had come out of the filters.
     unrouted: u64,
     /// Events to cancel.
-    failed: Vec<EventId>,
+    pub(super) failed: Vec<EventId>,
     /// Why the last of them was lost.
     error: Option<CondError>,
 }
 
 impl Ledger {
     /// A condition that can't be evaluated loses its event, as in Logstash.
-    fn condition_failed(&mut self, event: EventId, error: CondError) {
+    pub(super) fn condition_failed(&mut self, event: EventId, error: CondError) {
         self.failed.push(event);
         self.dead += 1;
         self.error = Some(error);
@@ -355,8 +207,9 @@ impl Worker {
         let now = Timestamp::now();
         let mut batch = self.pool.pop().unwrap_or_default();
         batch.read_at = Some(now);
-        let events = self.spare.take();
-        self.filter(batch, events, &Ack::none(), now, flush);
+        let (mut events, mut ledger) = (self.spare.take(), Ledger::default());
+        self.filter(&mut batch, &mut events, now, flush, &mut ledger);
+        self.finish(batch, events, &Ack::none(), ledger);
         self.stats.duration_ns.add_time(began.elapsed());
     }
 
@@ -364,32 +217,60 @@ impl Worker {
         let began = now_ns();
         self.clock.store(began, Ordering::Relaxed);
         let now = batch.read_at.unwrap_or_else(Timestamp::now);
-        let mut events = self.spare.take();
-        self.decode(&mut batch, input, now, &mut events);
-        self.filter(batch, events, &ack, now, Flush::None);
+        let (mut through, mut part, mut ledger) = (self.spare.take(), self.spare.take(), Ledger::default());
+        // What another pipeline sent is decoded already.
+        part.extend(0..batch.len() as EventId);
+        let source = self.begin(&mut batch, input, now);
+        self.kit.sources[source].defaults.apply(&mut batch, &part, u32::MAX);
+        let (frames, tags) = (std::mem::take(&mut batch.frames), std::mem::take(&mut batch.frame_tags));
+        let mut parts = frames.chunks(PART);
+        loop {
+            if let Some(frames) = parts.next() {
+                self.decode(source, &mut batch, frames, &tags, &mut part);
+            } else if part.is_empty() {
+                break;
+            }
+            self.read(source, &batch, &part);
+            self.filter(&mut batch, &mut part, now, Flush::None, &mut ledger);
+            through.append(&mut part);
+        }
+        (batch.frames, batch.frame_tags) = (frames, tags);
+        self.spare.give(part);
+        self.finish(batch, through, &ack, ledger);
         ack.done();
         self.clock.store(0, Ordering::Relaxed);
         self.stats.duration_ns.add(now_ns() - began);
     }
 
-    /// From decoded events to the outputs.
-    fn filter(&mut self, mut batch: Batch, mut events: Vec<EventId>, ack: &Arc<Ack>, now: Timestamp, flush: Flush) {
-        let mut ledger = Ledger { read: events.len() as u64, ..Ledger::default() };
-        self.stats.in_flight.add(ledger.read as i64);
+    /// Some events of a batch, from their codec through all filters.
+    fn filter(
+        &mut self,
+        batch: &mut Batch,
+        events: &mut Vec<EventId>,
+        now: Timestamp,
+        flush: Flush,
+        ledger: &mut Ledger,
+    ) {
+        ledger.read += events.len() as u64;
+        self.stats.in_flight.add(events.len() as i64);
         let taps = self.stats.taps.active().then_some(&self.stats.taps);
-        let looked = taps.map(|taps| taps.before(None, &batch, &events));
+        let looked = taps.map(|taps| taps.before(None, batch, events));
         let moment = Moment { now, flush, taps };
-        filter(&mut self.kit.filters, &mut batch, &mut events, moment, &mut self.spare, &mut ledger);
+        step::filter(&mut self.kit.filters, batch, events, moment, &mut self.spare, ledger);
         if let (Some(taps), Some(looked)) = (taps, looked) {
-            taps.after(looked, None, &batch, &events);
+            taps.after(looked, None, batch, events);
         }
+        if self.kit.observe {
+            self.deriver.observe(batch, events, now);
+        }
+    }
+
+    /// The events of a whole batch, from the filters to the outputs.
+    fn finish(&mut self, batch: Batch, mut events: Vec<EventId>, ack: &Arc<Ack>, mut ledger: Ledger) {
         if self.kit.ordered {
             batch.order(&mut events);
         }
-        if self.kit.observe {
-            self.deriver.observe(&batch, &events, now);
-            self.deriver.settle(ack);
-        }
+        self.deriver.settle(ack);
         self.kit.filters.iter_mut().for_each(|step| step.settle(ack));
         let filtered = events.len() as u64;
         let dead = ledger.dead;
@@ -402,19 +283,29 @@ impl Worker {
         }
     }
 
-    fn decode(&mut self, batch: &mut Batch, input: u64, now: Timestamp, events: &mut Vec<EventId>) {
-        let source = self.kit.sources.iter_mut().find(|source| source.input == input);
-        let source = source.expect("BUG: a batch of an input that no configuration has");
+    /// Takes a batch off the queue; its input's place among the sources.
+    fn begin(&mut self, batch: &mut Batch, input: u64, now: Timestamp) -> usize {
+        let at = self.kit.sources.iter().position(|source| source.input == input);
+        let at = at.expect("BUG: a batch of an input that no configuration has");
+        let source = &mut self.kit.sources[at];
         source.queued.fetch_sub(1, Ordering::Release);
         self.stats.queue.add(-1);
         self.stats.queue_events.add(-(batch.waiting() as i64));
-        // What another pipeline sent is decoded already.
-        events.extend(0..batch.len() as EventId);
         source.defaults.begin(batch, now);
-        source.defaults.apply(batch, events, u32::MAX);
-        let (frames, tags) = (std::mem::take(&mut batch.frames), std::mem::take(&mut batch.frame_tags));
+        at
+    }
+
+    fn decode(
+        &mut self,
+        source: usize,
+        batch: &mut Batch,
+        frames: &[Frame],
+        tags: &[Box<[&'static str]>],
+        events: &mut Vec<EventId>,
+    ) {
+        let source = &mut self.kit.sources[source];
         let (began, already) = (Instant::now(), events.len());
-        for &frame in &frames {
+        for &frame in frames {
             let first = events.len();
             source.decoder.decode(batch, frame, events);
             source.defaults.apply(batch, &events[first..], frame.origin);
@@ -422,16 +313,18 @@ impl Worker {
                 tag(batch, &tags[frame.tags as usize - 1], &events[first..]);
             }
         }
-        if !frames.is_empty() {
-            source.codec.events_in.add(frames.len() as u64);
-            source.codec.events_out.add((events.len() - already) as u64);
-            source.codec.duration_ns.add_time(began.elapsed());
-        }
-        (batch.frames, batch.frame_tags) = (frames, tags);
-        source.stats.events_in.add(events.len() as u64);
-        source.stats.events_out.add(events.len() as u64);
+        source.codec.events_in.add(frames.len() as u64);
+        source.codec.events_out.add((events.len() - already) as u64);
+        source.codec.duration_ns.add_time(began.elapsed());
+    }
+
+    /// Counts events that an input brought.
+    fn read(&mut self, source: usize, batch: &Batch, events: &[EventId]) {
+        let stats = &self.kit.sources[source].stats;
+        stats.events_in.add(events.len() as u64);
+        stats.events_out.add(events.len() as u64);
         if self.stats.taps.active() {
-            self.stats.taps.pass(&source.stats, batch, events);
+            self.stats.taps.pass(stats, batch, events);
         }
     }
 
@@ -476,82 +369,6 @@ fn tag(batch: &mut Batch, tags: &[&str], events: &[EventId]) {
             batch.tag(event, tag);
         }
     }
-}
-
-/// Runs steps over a selection; afterwards it holds the events that go on, in order. In a flush,
-/// steps are also asked for what they hold back.
-fn filter(
-    steps: &mut [Step],
-    batch: &mut Batch,
-    events: &mut Vec<EventId>,
-    moment: Moment<'_>,
-    spare: &mut Spare,
-    ledger: &mut Ledger,
-) {
-    for step in steps {
-        if events.is_empty() && moment.flush == Flush::None {
-            return;
-        }
-        match step {
-            Step::Filter { filter, common, stats, retired, .. } => {
-                // What the next configuration has too goes on holding what it holds.
-                let stays = moment.flush == Flush::Retired && !retired.load(Ordering::Acquire);
-                let moment = if stays { Moment { flush: Flush::None, ..moment } } else { moment };
-                ledger.created += run(filter, common, stats, batch, events, moment, spare)
-            }
-            Step::If { branches, otherwise } => {
-                let mut parts = spare.take_parts(branches.len() + 1);
-                split(branches, batch, events, &mut parts, &mut |event, error| ledger.condition_failed(event, error));
-                ledger.failed.drain(..).for_each(|event| batch.cancel(event));
-                events.clear();
-                let bodies = branches.iter_mut().map(|(_, steps)| steps).chain(std::iter::once(otherwise));
-                for (part, steps) in parts.iter_mut().zip(bodies) {
-                    filter(steps, batch, part, moment, spare, ledger);
-                    events.extend_from_slice(part);
-                }
-                spare.parts.push(parts);
-            }
-        }
-    }
-}
-
-/// Runs one filter over the events and returns how many it made.
-fn run(
-    filter: &mut Box<dyn Filter>,
-    common: &Common,
-    stats: &PluginStats,
-    batch: &mut Batch,
-    events: &mut Vec<EventId>,
-    moment: Moment<'_>,
-    spare: &mut Spare,
-) -> u64 {
-    let looked = moment.taps.map(|taps| taps.before(Some(&stats.id), batch, events));
-    let began = Instant::now();
-    let cancelled = batch.cancellations();
-    let (mut matched, mut created) = (spare.take(), spare.take());
-    let mut run = Run { events, matched: &mut matched, created: &mut created, now: moment.now };
-    if !run.events.is_empty() {
-        filter.run(batch, &mut run);
-    }
-    if moment.flush != Flush::None && filter.flushes() {
-        run.events = &[];
-        filter.flush(batch, &mut run, moment.flush != Flush::Periodic);
-    }
-    common.apply(batch, &matched);
-    stats.events_in.add(events.len() as u64);
-    if batch.cancellations() != cancelled {
-        events.retain(|&event| !batch.cancelled(event));
-    }
-    events.extend_from_slice(&created);
-    stats.events_out.add(events.len() as u64);
-    stats.duration_ns.add_time(began.elapsed());
-    if let (Some(taps), Some(looked)) = (moment.taps, looked) {
-        taps.after(looked, Some(stats), batch, &created);
-    }
-    let made = created.len() as u64;
-    spare.give(matched);
-    spare.give(created);
-    made
 }
 
 /// Sorts events into the lists of the outputs that they reach.

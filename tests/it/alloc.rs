@@ -2,6 +2,7 @@
 
 use logboom::codec::{self, Decoder};
 use logboom::event::{Batch, EventId, FieldRef, Frame, Span, Timestamp};
+use logboom::pipeline::Ack;
 use logboom::plugin::{Context, Options};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -85,7 +86,7 @@ fn check(name: &str, ecs: bool) {
     let (level, address) = (FieldRef::of("level"), FieldRef::path(&["metadata", "ip"]));
     let derived = Default::default();
     logboom::daemon::derive_defaults(&derived);
-    let mut deriver = derived.deriver();
+    let (mut deriver, ack) = (derived.deriver(), Ack::none());
     let mut round = || {
         batch.recycle();
         events.clear();
@@ -97,6 +98,7 @@ fn check(name: &str, ecs: bool) {
         let errors = events.iter().filter(is_error).count();
         let addresses = events.iter().filter(|&&e| batch.get(e, &address).is_some()).count();
         deriver.observe(&batch, &events, Timestamp::from_millis(0));
+        deriver.settle(&ack);
         assert!(events.len() >= 500 && (!name.starts_with("json") || errors > 0 && addresses > 0));
     };
     round();

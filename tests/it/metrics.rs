@@ -266,6 +266,53 @@ fn bad_input_is_bounded_and_counted() {
     assert_eq!(program.stop(libc::SIGTERM, Duration::from_secs(20)), Some(0), "it did not stop cleanly");
 }
 
+/// Filters that follow each other are counted in one pass: each as it stands, with what the one
+/// before adds, and with figures of its own.
+#[test]
+fn neighbours_count_as_if_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.json");
+    let line = |n: usize| format!("{{\"user\":\"u{}\",\"took\":{n}}}\n", n % 3);
+    std::fs::write(&file, (0..900).map(line).collect::<String>()).unwrap();
+    let pipeline = format!(
+        "input {{ file {{ path => \"{}\" start_position => beginning codec => json }} }}
+         filter {{
+           derive {{ id => first counter => \"first_total\" labels => {{ \"user\" => \"%{{user}}\" }} }}
+           derive {{ id => second gauge => \"second\" field => took add_field => {{ mark => \"m\" }} }}
+           derive {{ id => third counter => \"third_total\" labels => {{ \"mark\" => \"%{{mark}}\" }} }}
+           if [user] == \"u1\" {{
+             derive {{ id => fourth counter => \"fourth_total\" }}
+             derive {{ id => fifth histogram => \"fifth\" field => took labels => {{ \"user\" => \"%{{user}}\" }} }}
+           }}
+         }}
+         output {{ null {{ }} }}",
+        file.display()
+    );
+    let api = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut program = logboom();
+    program.arg(data_in(folder.path())).args(["-w", "1", "-e", &pipeline]);
+    program.args([format!("--api.http.port={}", api.port()), "--series.interval=1s".to_owned()]);
+    let program = Running::start(program.stdin(Stdio::null()).stderr(Stdio::null()));
+    assert_eq!(wait_for(|| total(api, "third_total{mark=\"m\"}").filter(|&n| n >= 900.0)), Some(900.0));
+    for (expr, want) in [
+        ("first_total{user=\"u2\"}", 300.0),
+        ("second", 899.0),
+        ("count(third_total)", 1.0),
+        ("fourth_total", 300.0),
+        ("fifth_count{user=\"u1\"}", 300.0),
+        ("fifth_sum{user=\"u1\"}", (0..900).filter(|n| n % 3 == 1).sum::<usize>() as f64),
+    ] {
+        assert_eq!(wait_for(|| total(api, expr).filter(|&n| n == want)), Some(want), "{expr}");
+    }
+    let stats: Value = serde_json::from_str(&get(api, "/_node/stats/pipelines").unwrap().1).unwrap();
+    let filters = stats["pipelines"]["main"]["plugins"]["filters"].as_array().unwrap();
+    let through: Vec<(&str, Option<u64>)> =
+        filters.iter().map(|filter| (filter["id"].as_str().unwrap(), filter["events"]["out"].as_u64())).collect();
+    let want = [("first", 900), ("second", 900), ("third", 900), ("fourth", 300), ("fifth", 300)];
+    assert_eq!(through, want.map(|(id, events)| (id, Some(events))));
+    assert_eq!(program.stop(libc::SIGTERM, Duration::from_secs(20)), Some(0), "it did not stop cleanly");
+}
+
 /// What a metric is, it stays until a restart: another kind is refused, with both places.
 #[test]
 fn a_metric_keeps_its_kind_through_reloads() {

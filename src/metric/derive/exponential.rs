@@ -100,8 +100,8 @@ pub struct Sorter {
 
 impl Sorter {
     /// Adds finite values to a tally, in buckets as coarse as that says.
-    pub fn tally(&mut self, values: impl Iterator<Item = f64>, into: &mut Tally) {
-        for value in values {
+    pub fn tally(&mut self, values: &[f64], into: &mut Tally) {
+        for &value in values {
             if value > ZERO_THRESHOLD {
                 self.positive.push(index(value));
             } else if value < -ZERO_THRESHOLD {
@@ -278,7 +278,7 @@ mod tests {
     /// Adds values as a worker does.
     fn add(counts: &mut Counts, values: &[f64]) {
         let mut tally = Tally { coarser: counts.coarseness(), ..Tally::default() };
-        Sorter::default().tally(values.iter().copied(), &mut tally);
+        Sorter::default().tally(values, &mut tally);
         counts.add(&tally);
     }
 

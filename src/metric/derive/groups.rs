@@ -1,4 +1,4 @@
-//! Groups: the events of a batch that have the same value for every label of every metric.
+//! Groups: events that have the same value for every label of every metric.
 //!
 //! Logs have few of them: tens where there are thousands of events. So the label values of an event
 //! are looked up once, not once for each metric, and a metric that only counts takes a whole group at
@@ -6,7 +6,6 @@
 //! one worker.
 
 use super::print::SPREAD;
-use crate::event::EventId;
 use rustc_hash::FxHashMap;
 
 /// A power of two, far more than groups that are common: two in one place cost a search each time.
@@ -23,21 +22,12 @@ pub(super) struct Groups {
     pairs: Vec<Pairs>,
     /// The numbers of label values, group after group.
     keys: Vec<u32>,
-    /// What each group has of the present batch.
-    members: Vec<Members>,
+    /// How many of the events that were grouped last each group has.
+    members: Vec<u32>,
     /// The groups of the events that were grouped last, in their order.
     rows: Vec<u32>,
     /// Groups that have any.
     touched: Vec<u32>,
-}
-
-/// Events of one group.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Members {
-    /// How many.
-    pub count: u32,
-    /// The first of them.
-    pub first: EventId,
 }
 
 impl Groups {
@@ -67,18 +57,14 @@ impl Groups {
         self.members.clear();
     }
 
-    /// Begins a batch.
-    pub(super) fn begin(&mut self) {
+    /// Groups events: `columns` has the numbers of each label's values.
+    pub(super) fn fill(&mut self, events: usize, columns: &[Vec<u32>]) {
         for group in self.touched.drain(..) {
             // A group that was forgotten since then has no members any more.
             if let Some(members) = self.members.get_mut(group as usize) {
-                *members = Members::default();
+                *members = 0;
             }
         }
-    }
-
-    /// Groups some events of the batch: `columns` has the numbers of each label's values.
-    pub(super) fn fill(&mut self, events: &[EventId], columns: &[Vec<u32>]) {
         self.rows.clear();
         let rest = match columns {
             [first, rest @ ..] if !rest.is_empty() => {
@@ -86,24 +72,23 @@ impl Groups {
                 rest
             }
             _ => {
-                self.rows.resize(events.len(), 0);
+                self.rows.resize(events, 0);
                 columns
             }
         };
         for (pairs, column) in self.pairs.iter_mut().zip(rest) {
             pairs.join(&mut self.rows, column);
         }
-        for (row, (&group, &event)) in self.rows.iter().zip(events).enumerate() {
+        for (row, &group) in self.rows.iter().enumerate() {
             if group as usize == self.members.len() {
-                self.members.push(Members::default());
+                self.members.push(0);
                 self.keys.extend(columns.iter().map(|column| column[row]));
             }
             let members = &mut self.members[group as usize];
-            if members.count == 0 {
-                members.first = event;
+            if *members == 0 {
                 self.touched.push(group);
             }
-            members.count += 1;
+            *members += 1;
         }
     }
 
@@ -119,8 +104,8 @@ impl Groups {
         &self.rows
     }
 
-    /// The groups of the present batch.
-    pub(super) fn present(&self) -> impl Iterator<Item = (u32, Members)> {
+    /// The groups of these events, and how many each has.
+    pub(super) fn present(&self) -> impl Iterator<Item = (u32, u32)> {
         self.touched.iter().map(|&group| (group, self.members[group as usize]))
     }
 }
@@ -174,21 +159,32 @@ mod tests {
                     groups.clear();
                 }
                 let columns = [batch.iter().map(|e| e.0).collect(), batch.iter().map(|e| e.1).collect()];
-                let events: Vec<EventId> = (0..batch.len() as EventId).collect();
-                groups.begin();
-                groups.fill(&events, &columns);
-                let mut want: BTreeMap<(u32, u32), (u32, EventId)> = BTreeMap::new();
-                for (event, &key) in batch.iter().enumerate() {
-                    want.entry(key).or_insert((0, event as EventId)).0 += 1;
-                    let group = groups.key(groups.rows()[event]);
+                groups.fill(batch.len(), &columns);
+                let mut want: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+                for (row, &key) in batch.iter().enumerate() {
+                    *want.entry(key).or_default() += 1;
+                    let group = groups.key(groups.rows()[row]);
                     prop_assert_eq!((group[0], group[1]), key);
                 }
                 let got = groups.present().map(|(group, members)| {
                     let key = groups.key(group);
-                    ((key[0], key[1]), (members.count, members.first))
+                    ((key[0], key[1]), members)
                 });
                 prop_assert_eq!(got.collect::<BTreeMap<_, _>>(), want);
             }
+        }
+
+        #[test]
+        fn as_many_labels_as_there_are(rows in prop::collection::vec(prop::array::uniform4(0..3_u32), 1..60), width in 0..=4_usize) {
+            let mut groups = Groups::new(width);
+            let columns: Vec<Vec<u32>> =
+                (0..width).map(|at| rows.iter().map(|row| row[at]).collect()).collect();
+            groups.fill(rows.len(), &columns);
+            for (row, key) in rows.iter().enumerate() {
+                prop_assert_eq!(groups.key(groups.rows()[row]), &key[..width]);
+            }
+            let different: std::collections::BTreeSet<_> = rows.iter().map(|row| &row[..width]).collect();
+            prop_assert_eq!(groups.present().count(), different.len());
         }
     }
 }

@@ -21,6 +21,7 @@
 
 mod books;
 mod classic;
+mod counting;
 mod deriver;
 pub mod exponential;
 mod groups;
@@ -34,7 +35,7 @@ mod shown;
 mod source;
 
 pub use books::Book;
-pub use deriver::{Deriver, OTHER};
+pub use deriver::Deriver;
 pub use numbers::Number;
 pub use origin::{Origin, Part};
 pub use series::{Change, Cumulative, Delta, Exemplar, Histogram, Series, State};
@@ -62,6 +63,9 @@ pub const BOUNDS_MAX: usize = 200;
 pub const SERIES_MAX: usize = 1_000;
 /// `expire` where it is not given: a day.
 pub const EXPIRE_SECONDS: f64 = 86_400.0;
+
+/// The value of every label of the series beyond the cap.
+pub const OTHER: &str = "other";
 
 /// Series of one name, whatever pipelines they come from.
 pub struct Family {

@@ -322,21 +322,18 @@ impl Series {
     }
 
     /// Adds what a batch brought; how coarse its native buckets are then, which only grows.
-    pub fn add(&self, delta: &Delta, exemplar: Option<(&str, f64, i64)>, now_ms: i64) -> u32 {
+    pub fn add(&self, delta: &Delta, exemplar: Option<Exemplar>, now_ms: i64) -> u32 {
         let mut state = self.state.lock();
         state.value.add(delta, now_ms);
         state.updated_ms = state.updated_ms.max(now_ms);
         state.events += delta.events;
-        if let Some((trace, value, at_ms)) = exemplar {
-            let at = self.family.bounds.partition_point(|&bound| bound < value);
+        if let Some(exemplar) = exemplar {
+            let at = self.family.bounds.partition_point(|&bound| bound < exemplar.value);
             let places = if self.family.kind == Kind::Histogram { self.family.bounds.len() + 1 } else { 1 };
             if state.exemplars.is_empty() {
                 state.exemplars.resize_with(places, Exemplar::default);
             }
-            let place = &mut state.exemplars[if places == 1 { 0 } else { at }];
-            place.trace.clear();
-            place.trace.push_str(trace);
-            (place.value, place.at_ms) = (value, at_ms);
+            state.exemplars[if places == 1 { 0 } else { at }] = exemplar;
         }
         match &state.value {
             Cumulative::Histogram(histogram) => histogram.native.as_ref().map_or(0, Counts::coarseness),

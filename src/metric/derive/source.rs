@@ -318,9 +318,67 @@ fn name_key() -> FieldId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::common::tests::event;
     use proptest::prelude::*;
 
+    /// Lines that say a level in one of several places, or seem to; all orders of two fields, so that
+    /// what was learned of one misleads about the next.
+    const LINES: [&str; 16] = [
+        r#"{"level":"INFO","log":{"level":"ERROR"}}"#,
+        r#"{"log":{"level":"ERROR"},"level":"INFO"}"#,
+        r#"{"level":"DEBUG","log":{"file":"a"}}"#,
+        r#"{"log":{"file":"a"},"level":"DEBUG"}"#,
+        r#"{"level":"x","log":{"level":"WARN"}}"#,
+        r#"{"level":"","log":{"level":"WARN"}}"#,
+        r#"{"level":"","a":1}"#,
+        r#"{"level":"x"}"#,
+        r#"{"level":"ERROR"}"#,
+        r#"{"a":1,"level":" error "}"#,
+        r#"{"level":"a level whose name is longer than a print is"}"#,
+        r#"{"severity":"WARN","level":"DEBUG"}"#,
+        r#"{"level":"DEBUG","severity":"WARN"}"#,
+        r#"{"level":3,"severity":"WARN"}"#,
+        r#"{"log":"INFO","level":"ERROR"}"#,
+        r#"{"a":"ERROR"}"#,
+    ];
+
     proptest! {
+        #[test]
+        fn levels_are_those_of_the_index(picked in prop::collection::vec(0..LINES.len(), 1..60)) {
+            let mut source = Source::new(Text::Level, LEVEL);
+            let (mut batch, mut ids) = (Batch::new(), Vec::new());
+            let events: Vec<EventId> = picked.iter().map(|&at| event(&mut batch, LINES[at])).collect();
+            // Parts, as a worker brings them: later ones find what was learned.
+            for events in events.chunks(7) {
+                source.fill(&batch, events, &mut ids);
+                let want: Vec<u32> = events.iter().map(|&event| Tier::of_event(&batch, event) as u32).collect();
+                prop_assert_eq!(&ids, &want);
+            }
+        }
+
+        #[test]
+        fn a_column_has_each_events_text(
+            lines in prop::collection::vec((0..4_u8, "[ab]{0,2}|[ab]{15,34}", any::<bool>()), 1..80)
+        ) {
+            let mut batch = Batch::new();
+            let line = |(kind, text, first): &(u8, String, bool)| match (kind, first) {
+                (0, _) => (format!(r#"{{"b":"{text}"}}"#), String::new()),
+                (1, true) => (format!(r#"{{"service":"{text}","b":1}}"#), text.clone()),
+                (1, false) => (format!(r#"{{"b":1,"service":"{text}"}}"#), text.clone()),
+                (2, _) => (format!(r#"{{"service":{{"name":"{text}"}}}}"#), text.clone()),
+                _ => (r#"{"b":2,"service":17}"#.to_owned(), "17".to_owned()),
+            };
+            let (lines, want): (Vec<String>, Vec<String>) = lines.iter().map(line).unzip();
+            let events: Vec<EventId> = lines.iter().map(|line| event(&mut batch, line)).collect();
+            let mut source = Source::new(Text::Service, "%{[@service]}");
+            let mut ids = Vec::new();
+            for (events, want) in events.chunks(16).zip(want.chunks(16)) {
+                source.fill(&batch, events, &mut ids);
+                let got: Vec<&str> = ids.iter().map(|&id| source.value(id)).collect();
+                prop_assert_eq!(got, want);
+            }
+        }
+
         #[test]
         fn numbers_are_of_values(values in prop::collection::vec("[a-d]{0,40}", 0..300)) {
             let mut source = Source::new(Text::Key(service_key()), "%{service}");

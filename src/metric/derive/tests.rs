@@ -4,6 +4,7 @@ use super::*;
 use crate::event::{Batch, EventId, Timestamp};
 use crate::filter::common::tests::event;
 use crate::metric::exposition::Format;
+use crate::pipeline::Ack;
 
 fn metric(home: &Derived, change: impl FnOnce(&mut Definition)) -> Arc<Metric> {
     let label = |name: &str, text: &str| (name.to_owned(), Text::parse(text), text.to_owned());
@@ -77,7 +78,9 @@ fn workers_are_put_together_and_leave_their_counts() {
     );
     let mut two = one.fork();
     one.observe(&b.0, &b.1, NOW);
+    one.settle(&Ack::none());
     two.observe(&b.0, &b.1[..2], NOW);
+    two.settle(&Ack::none());
     let got = text(&home, 0);
     check(
         &got,
@@ -86,7 +89,7 @@ fn workers_are_put_together_and_leave_their_counts() {
             "events_total{level=\"INFO\",service=\"api\"} 2",
             "events_total{level=\"WARN\",service=\"web\"} 1",
             "events_total{level=\"INFO\"} 1",
-            "duration_seconds_bucket{service=\"api\",le=\"0.1\"} 2",
+            "duration_seconds_bucket{service=\"api\",le=\"0.1\"} 2 # {trace_id=\"t1\"} 0.1 1000",
             "duration_seconds_bucket{service=\"api\",le=\"0.25\"} 4",
             "duration_seconds_sum{service=\"api\"} 0.402",
         ],
@@ -108,8 +111,11 @@ fn series_are_capped() {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let (b, events) = batch(&lines);
     one.observe(&b, &events[..4], NOW);
+    one.settle(&Ack::none());
     two.observe(&b, &events, NOW);
+    two.settle(&Ack::none());
     one.observe(&b, &events[4..], NOW);
+    one.settle(&Ack::none());
     let got = text(&home, 0);
     check(&got, &["events_total{service=\"other\"} 10", "logboom_derive_overflow_total{metric=\"events_total\"} 10"]);
     assert_eq!(got.matches("\nevents_total{").count(), 11, "{got}");
@@ -123,6 +129,7 @@ fn long_values_count_as_other() {
     let line = format!(r#"{{"service":"{}"}}"#, "x".repeat(source::VALUE_BYTES_MAX + 1));
     let (b, events) = batch(&[&line]);
     deriver.observe(&b, &events, NOW);
+    deriver.settle(&Ack::none());
     check(&text(&home, 0), &["events_total{service=\"other\"} 1"]);
 }
 
@@ -138,11 +145,14 @@ fn series_expire_and_begin_anew() {
     );
     let (b, events) = batch(&[r#"{"service":"a"}"#, r#"{"service":"b"}"#]);
     deriver.observe(&b, &events, NOW);
+    deriver.settle(&Ack::none());
     deriver.observe(&b, &events[..1], Timestamp::new(1_050, 0));
+    deriver.settle(&Ack::none());
     home.expire(1_070_000);
     let got = text(&home, 0);
     assert!(got.contains("events_total{service=\"a\"} 2\n") && !got.contains("\"b\""), "{got}");
     deriver.observe(&b, &events, Timestamp::new(1_071, 0));
+    deriver.settle(&Ack::none());
     check(&text(&home, 0), &["events_total{service=\"a\"} 3", "events_total{service=\"b\"} 1"]);
 }
 
@@ -170,6 +180,7 @@ fn odd_values_are_left_out_and_counted() {
         r#"{"n":true,"@timestamp":"1970-01-01T00:15:59Z"}"#,
     ]);
     deriver.observe(&b, &events, NOW);
+    deriver.settle(&Ack::none());
     check(
         &text(&home, 0),
         &[
@@ -194,6 +205,7 @@ fn a_ratio_is_a_mean() {
     );
     let (b, events) = batch(&[r#"{"level":"ERROR"}"#, r#"{"level":"INFO"}"#, r#"{}"#, r#"{"level":"fatal"}"#]);
     deriver.observe(&b, &events, NOW);
+    deriver.settle(&Ack::none());
     check(&text(&home, 1_000_000), &["ratio 0.5"]);
     assert!(!text(&home, 2_000_000).contains("\nratio "));
 }

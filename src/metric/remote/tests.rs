@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::metric::derive::Derived;
+use crate::pipeline::Ack;
 use crate::series::window::{Store, StoreSettings};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -225,6 +226,7 @@ fn births_are_sent_with_a_zero_and_ends_with_a_marker() {
     // It is shown when its batch is done, after a sample that came meanwhile.
     world.sampler.take(18_000);
     deriver.observe(&batch, &[event], Timestamp::from_millis(15_000));
+    deriver.settle(&Ack::none());
     world.sampler.take(20_000);
     derived.expire(25_000);
     world.sampler.take(30_000);
@@ -235,6 +237,7 @@ fn births_are_sent_with_a_zero_and_ends_with_a_marker() {
     assert!(all[2].1 == 30_000 && crate::series::is_stale(all[2].2), "{all:?}");
     // It comes back at once: where its zero would stand is the marker.
     deriver.observe(&batch, &[event], Timestamp::from_millis(35_000));
+    deriver.settle(&Ack::none());
     world.sampler.take(40_000);
     until(|| samples(&bodies).len() == 4);
     assert_eq!((samples(&bodies)[3].1, samples(&bodies)[3].2), (40_000, 1.0));
