@@ -23,7 +23,7 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// A number without exponent, `+Inf`, `-Inf` or `NaN`: as in label values and the HTTP API.
+/// A number without exponent, `+Inf`, `-Inf` or `NaN`: as in label values.
 pub fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
@@ -34,17 +34,34 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A number as in the HTTP API's JSON: with an exponent below 1e-6 and from 1e21 on, as Prometheus'
+/// `jsonutil.MarshalFloat` writes it.
+pub fn json_number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() || (1e-6..1e21).contains(&value.abs()) {
+        return number(value);
+    }
+    let (mantissa, exponent) = scientific(value);
+    with_exponent(&mantissa, exponent)
+}
+
 /// A number as Go's `%g` prints it: with an exponent below 1e-4 and from 1e6 on.
 pub fn short_number(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return number(value);
     }
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..6).contains(&exponent) {
-        return number(value);
+    match scientific(value) {
+        (_, -4..6) => number(value),
+        (mantissa, exponent) => with_exponent(&mantissa, exponent),
     }
+}
+
+fn scientific(value: f64) -> (String, i32) {
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    (mantissa.to_owned(), exponent.parse().unwrap_or(0))
+}
+
+fn with_exponent(mantissa: &str, exponent: i32) -> String {
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
@@ -218,6 +235,18 @@ mod tests {
         check(f64::INFINITY, "+Inf", "+Inf");
         check(f64::NAN, "NaN", "NaN");
         check(-0.0, "-0", "-0");
+    }
+
+    #[test]
+    fn numbers_in_json_have_an_exponent_at_the_ends() {
+        let check = |value: f64, want: &str| assert_eq!(json_number(value), want);
+        check(0.000000602, "6.02e-07");
+        check(-0.000000602, "-6.02e-07");
+        check(0.000001, "0.000001");
+        check(1e20, "100000000000000000000");
+        check(1.5e21, "1.5e+21");
+        check(f64::NEG_INFINITY, "-Inf");
+        check(0.0, "0");
     }
 
     #[test]

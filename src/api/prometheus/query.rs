@@ -92,7 +92,7 @@ pub(super) fn exemplars(api: &Prometheus, call: &Call) -> Answer {
         let list = list.iter().map(|exemplar| {
             json!({
                 "labels": { "trace_id": exemplar.trace },
-                "value": notation::number(exemplar.value),
+                "value": notation::json_number(exemplar.value),
                 "timestamp": seconds(exemplar.at_ms),
             })
         });
@@ -189,7 +189,7 @@ pub(super) fn seconds(at_ms: i64) -> Value {
 }
 
 fn point(at_ms: i64, value: f64) -> Value {
-    json!([seconds(at_ms), notation::number(value)])
+    json!([seconds(at_ms), notation::json_number(value)])
 }
 
 /// Which bounds belong to a bucket: 0 the upper, 1 the lower, 2 none, 3 both.
@@ -202,11 +202,12 @@ fn histogram(histogram: &NativeHistogram) -> Value {
             (false, false) => 2,
             (true, true) => 3,
         };
-        let number = notation::number;
+        let number = notation::json_number;
         json!([rule, number(bucket.lower), number(bucket.upper), number(bucket.count)])
     });
     let buckets: Vec<Value> = buckets.collect();
-    let mut out = json!({ "count": notation::number(histogram.count), "sum": notation::number(histogram.sum) });
+    let mut out =
+        json!({ "count": notation::json_number(histogram.count), "sum": notation::json_number(histogram.sum) });
     if !buckets.is_empty() {
         out["buckets"] = Value::Array(buckets);
     }
