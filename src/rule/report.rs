@@ -129,7 +129,7 @@ fn alert(core: &Core, running: &Running, rule: usize, alert: &Alert) -> Value {
         let exemplar = |one: &Exemplar| {
             json!({
                 "labels": { "trace_id": one.trace },
-                "value": notation::number(one.value),
+                "value": notation::json_number(one.value),
                 "timestamp": one.at_ms as f64 / 1000.0,
             })
         };
