@@ -19,14 +19,29 @@ fn main() {
     println!("cargo:rustc-env=UAP_CORE={}", package.join("uap-core").display());
 }
 
-/// The folder of a package among the dependencies.
+/// The folder of a package among the dependencies. Asked about a package that has only this one as
+/// dependency: of our own, those for tests and for other systems may never have been downloaded.
 fn package(name: &str) -> Result<PathBuf, String> {
-    let cargo = env::var_os("CARGO").ok_or("cargo does not say where it is")?;
-    let manifest =
-        Path::new(&env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo does not say where we are")?).join("Cargo.toml");
+    let variable = |name: &str| env::var_os(name).ok_or_else(|| format!("cargo does not say {name}"));
+    let (cargo, ours) = (variable("CARGO")?, PathBuf::from(variable("CARGO_MANIFEST_DIR")?));
+    let folder = Path::new(&variable("OUT_DIR")?).join("package");
+    let manifest = folder.join("Cargo.toml");
+    let text = format!(
+        "[package]\nname = \"logboom\"\nedition = \"2024\"\n[workspace]\n[lib]\npath = \"none.rs\"\n[dependencies]\n{name} = \"*\"\n"
+    );
+    // The lock file decides on the version.
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&manifest, text))
+        .and_then(|()| fs::copy(ours.join("Cargo.lock"), folder.join("Cargo.lock")))
+        .map_err(|error| format!("{}: {error}", folder.display()))?;
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version=1", "--offline", "--locked", "--manifest-path"])
+        .args(["metadata", "--format-version=1", "--offline"])
+        .arg("--filter-platform")
+        .arg(variable("TARGET")?)
+        .arg("--manifest-path")
         .arg(&manifest)
+        // Where sources are replaced, the configuration beside our manifest says so.
+        .current_dir(ours)
         .output()
         .map_err(|error| error.to_string())?;
     if !output.status.success() {

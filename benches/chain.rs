@@ -5,6 +5,8 @@
 #[path = "../src/filter/geoip/written.rs"]
 mod written;
 
+mod clock;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logboom::diagnostic::Sources;
 use logboom::event::{Batch, EventId, FieldId, Timestamp, Value};
@@ -121,14 +123,6 @@ fn run(nodes: &mut [Node], batch: &mut Batch, events: &mut Vec<EventId>) {
     }
 }
 
-/// The processor time of this thread: other work on the machine does not count.
-fn processor_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes one timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 fn taken(nodes: &mut [Node], lines: &[String], rounds: u64) -> Duration {
     let (mut batch, mut events, mut spent) = (Batch::new(), Vec::new(), Duration::ZERO);
     for _ in 0..rounds {
@@ -142,9 +136,9 @@ fn taken(nodes: &mut [Node], lines: &[String], rounds: u64) -> Duration {
                 batch.set_key(event, FieldId::TIMESTAMP, Value::Time(Timestamp::from_millis(0)));
                 events.push(event);
             }
-            let start = processor_time();
+            let start = clock::thread();
             run(nodes, &mut batch, &mut events);
-            spent += processor_time() - start;
+            spent += clock::thread() - start;
             black_box((&batch, &events));
         }
     }
@@ -193,18 +187,18 @@ fn chain(criterion: &mut Criterion) {
     let mut slots = Vec::new();
     group.bench_function("pcre2_alone", |b| {
         b.iter_custom(|rounds| {
-            let start = processor_time();
+            let start = clock::thread();
             for _ in 0..rounds {
                 black_box(lines.iter().filter(|line| regexp.captures(line, &mut slots).unwrap_or(false)).count());
             }
-            processor_time() - start
+            clock::thread() - start
         });
     });
     // Its patterns are read at the first event, which the start must not feel.
     let mut first = nodes(&steps[..8], &context);
-    let start = processor_time();
+    let start = clock::thread();
     taken(&mut first, &lines[..1], 1);
-    println!("the first event, with the patterns of useragent: {:?}", processor_time() - start);
+    println!("the first event, with the patterns of useragent: {:?}", clock::thread() - start);
     for count in 1..=steps.len() {
         let mut nodes = nodes(&steps[..count], &context);
         group

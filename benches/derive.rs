@@ -7,6 +7,8 @@
 //! turn counts: what else runs on the machine makes rounds slower, never faster; the median is beside
 //! it. Run: `cargo bench --bench derive`.
 
+mod clock;
+
 use logboom::cli::generate::{DEFAULT_START_MS, Format, Generator};
 use logboom::daemon::{Configured, Daemon};
 use logboom::diagnostic::Sources;
@@ -91,22 +93,10 @@ fn run(folder: &Path, pipeline: &Pipeline, defaults: bool, own: &str) -> Duratio
     }
     let sources = Sources { files: vec![("bench".to_owned(), text)] };
     let configured = [Configured { settings: settings.clone(), sources }];
-    let before = used();
+    let before = clock::process();
     let daemon = Daemon::start(&settings, &configured).expect("it starts").expect("the pipeline is right");
     assert!(daemon.join(), "everything is delivered");
-    used() - before
-}
-
-/// Processor time that this process has used.
-fn used() -> Duration {
-    // SAFETY: getrusage fills the struct that it is given.
-    let usage = unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
-    };
-    let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
-    time(usage.ru_utime) + time(usage.ru_stime)
+    clock::process() - before
 }
 
 fn main() {

@@ -8,6 +8,8 @@
 //!
 //! Prints figures and ratios; takes no part in criterion, whose clock is not the CPU's.
 
+mod clock;
+
 use crossbeam::queue::ArrayQueue;
 use logboom::cli::generate::{DEFAULT_START_MS, Format, Generator};
 use logboom::event::json::{Decoded, Parser};
@@ -67,9 +69,9 @@ fn lines(events: usize) -> Vec<Vec<u8>> {
 /// CPU seconds, and bytes on disk per raw byte.
 fn measure(name: &str, bytes: usize, run: impl Fn(&Path)) -> (f64, f64) {
     let folder = tempfile::tempdir().expect("a folder");
-    let (before, begun) = (cpu(), Instant::now());
+    let (before, begun) = (clock::process(), Instant::now());
     run(folder.path());
-    let (cpu, wall) = (cpu() - before, begun.elapsed().as_secs_f64());
+    let (cpu, wall) = ((clock::process() - before).as_secs_f64(), begun.elapsed().as_secs_f64());
     let room = size(folder.path()) as f64 / bytes as f64;
     let speed = bytes as f64 / 1e6 / cpu;
     println!("{name:6} {speed:7.1} MB per CPU second ({cpu:.2} s CPU, {wall:.2} s), {room:.3} bytes per raw byte");
@@ -201,15 +203,6 @@ fn commits(partitions: usize, lines: &[Vec<u8>]) {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
-}
-
-/// CPU time of all threads of this process.
-fn cpu() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of our own.
-    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    assert_eq!(failed, 0);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn size(folder: &Path) -> u64 {

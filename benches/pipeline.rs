@@ -4,6 +4,8 @@
 //! that "per core" means what it says and a second core hides nothing. The sides take turns;
 //! printed are the medians and the ratio. Run: `cargo bench --bench pipeline`.
 
+mod clock;
+
 use logboom::cli::generate::{DEFAULT_START_MS, Format, Generator};
 use logboom::daemon::{Configured, Daemon};
 use logboom::diagnostic::Sources;
@@ -102,21 +104,9 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 fn cpu_seconds(mut run: impl FnMut()) -> f64 {
-    let before = used();
+    let before = clock::process();
     run();
-    used() - before
-}
-
-/// CPU seconds that this process has used.
-fn used() -> f64 {
-    // SAFETY: getrusage fills the struct that it is given.
-    let usage = unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
-    };
-    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    (clock::process() - before).as_secs_f64()
 }
 
 fn tape_alone(text: &mut [u8]) {

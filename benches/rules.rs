@@ -5,6 +5,8 @@
 //! Measured is processor time of the one thread that does the piece; the rules may take 10 %. The
 //! window is full before that: two hours of samples. Run: `cargo bench --bench rules`.
 
+mod clock;
+
 use logboom::event::{Batch, EventId, FieldId, Timestamp};
 use logboom::metric::derive::{Definition, Deriver, Number, Text};
 use logboom::metric::exposition::{Kind, Names};
@@ -287,19 +289,9 @@ fn fill(registry: &Registry, store: &Store, from: i64, to: i64) {
 
 /// Processor time of this thread for something.
 fn used(run: impl FnOnce()) -> Duration {
-    let now = || {
-        // SAFETY: getrusage fills the struct that it is given.
-        let usage = unsafe {
-            let mut usage = std::mem::zeroed::<libc::rusage>();
-            libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
-            usage
-        };
-        let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
-        time(usage.ru_utime) + time(usage.ru_stime)
-    };
-    let before = now();
+    let before = clock::thread();
     run();
-    now() - before
+    clock::thread() - before
 }
 
 /// Bytes of memory that this process has.

@@ -170,8 +170,12 @@ impl Sums {
 impl Book {
     /// An empty book, or what is known under this name: its last record that has `positions`, else its
     /// last one.
-    pub(super) fn open(folder: &Path, name: &str, positions: Option<&BTreeMap<String, String>>) -> (Book, Vec<Kept>) {
-        let (ledger, found) = Ledger::open([0, 1].map(|at| folder.join(file_name(name, at))), positions);
+    pub(super) fn open(
+        folder: &Path,
+        name: &str,
+        positions: Option<&BTreeMap<String, String>>,
+    ) -> io::Result<(Book, Vec<Kept>)> {
+        let (ledger, found) = Ledger::open([0, 1].map(|at| folder.join(file_name(name, at))), positions)?;
         if let (false, Some(wanted)) = (found.fits, positions) {
             tracing::warn!(
                 book = name,
@@ -181,7 +185,7 @@ impl Book {
         }
         let marked = marker(folder, name).exists();
         let inner = Inner { positions: found.positions, marked, ..Inner::default() };
-        (Book::of(folder, name, ledger, inner), found.kept)
+        Ok((Book::of(folder, name, ledger, inner), found.kept))
     }
 
     fn of(folder: &Path, name: &str, ledger: Ledger, inner: Inner) -> Book {
@@ -190,11 +194,11 @@ impl Book {
     }
 
     /// An empty book in the same folder.
-    pub(super) fn beside(&self, name: &str) -> Book {
+    pub(super) fn beside(&self, name: &str) -> io::Result<Book> {
         let files = [0, 1].map(|at| self.folder.join(file_name(name, at)));
         // Files of that name from before count as older.
-        let (ledger, _) = Ledger::open(files, Some(&BTreeMap::new()));
-        Book::of(&self.folder, name, ledger, Inner::default())
+        let (ledger, _) = Ledger::open(files, Some(&BTreeMap::new()))?;
+        Ok(Book::of(&self.folder, name, ledger, Inner::default()))
     }
 
     /// Whether any of its inputs can replay, as far as that is known from before.
@@ -301,7 +305,7 @@ mod tests {
     }
 
     fn open(folder: &Path, positions: &BTreeMap<String, String>) -> (Book, BTreeMap<String, f64>) {
-        let (book, kept) = Book::open(folder, "index", Some(positions));
+        let (book, kept) = Book::open(folder, "index", Some(positions)).expect("a book");
         let mut sums = BTreeMap::new();
         for Kept { labels, created_ms, value } in kept {
             let Cumulative::Counter(sum) = value else { panic!() };

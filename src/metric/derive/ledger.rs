@@ -92,9 +92,13 @@ impl Ledger {
     }
 
     /// Takes the newest record that has `positions`, else the newest; nothing where no position is
-    /// durable, since then all is read again.
-    pub(super) fn open(files: [PathBuf; 2], positions: Option<&BTreeMap<String, String>>) -> (Ledger, Found) {
-        let read = [0, 1].map(|at| Records::read(&files[at], positions));
+    /// durable, since then all is read again. A file that is there and can't be read is an error:
+    /// what it holds would count as nothing, and be overwritten.
+    pub(super) fn open(
+        files: [PathBuf; 2],
+        positions: Option<&BTreeMap<String, String>>,
+    ) -> io::Result<(Ledger, Found)> {
+        let read = [Records::read(&files[0], positions)?, Records::read(&files[1], positions)?];
         let mut ledger = Ledger::new(files);
         let newest = |exact: bool| {
             let all = read.iter().enumerate().flat_map(|(at, records)| records.all.iter().map(move |one| (at, one)));
@@ -106,11 +110,11 @@ impl Ledger {
         let nothing = positions.is_some_and(BTreeMap::is_empty);
         let Some((generation, at)) = exact.or(last.filter(|_| !nothing)) else {
             let positions = if last.is_none() { positions.cloned().unwrap_or_default() } else { BTreeMap::new() };
-            return (ledger, Found { positions, kept: Vec::new(), fits: true });
+            return Ok((ledger, Found { positions, kept: Vec::new(), fits: true }));
         };
         ledger.at = at;
         let (positions, kept) = read[at].at(generation);
-        (ledger, Found { positions, kept, fits: exact.is_some() })
+        Ok((ledger, Found { positions, kept, fits: exact.is_some() }))
     }
 
     /// Whether the last write failed, so that there is something to write.
@@ -285,11 +289,16 @@ struct Records {
 }
 
 impl Records {
-    fn read(path: &Path, wanted: Option<&BTreeMap<String, String>>) -> Records {
-        let mut records = Records { bytes: fs::read(path).unwrap_or_default(), all: Vec::new() };
+    fn read(path: &Path, wanted: Option<&BTreeMap<String, String>>) -> io::Result<Records> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        };
+        let mut records = Records { bytes, all: Vec::new() };
         if !records.bytes.is_empty() && !records.bytes.starts_with(HEADER) {
             tracing::warn!(path = %path.display(), "a book of derived metrics is none of this version: it is left out");
-            return records;
+            return Ok(records);
         }
         let (mut at, mut positions) = (HEADER.len(), BTreeMap::new());
         while at < records.bytes.len() {
@@ -305,7 +314,7 @@ impl Records {
             at = payload.end;
             records.all.push((generation, wanted.is_none_or(|wanted| positions == *wanted), payload));
         }
-        records
+        Ok(records)
     }
 
     /// Positions and series as of a generation.
@@ -408,6 +417,15 @@ mod tests {
 
     /// Cut off or changed anywhere: what is before it stays, and nothing panics.
     #[test]
+    fn what_cannot_be_read_is_not_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [0, 1].map(|at| folder.path().join(at.to_string()));
+        fs::create_dir(&files[1]).unwrap();
+        let error = Ledger::open(files.clone(), None).err().expect("a folder is no book");
+        assert!(error.to_string().contains(&*files[1].to_string_lossy()), "{error}");
+    }
+
+    #[test]
     fn a_torn_file_gives_its_whole_records() {
         let folder = tempfile::tempdir().unwrap();
         let files = [0, 1].map(|at| folder.path().join(at.to_string()));
@@ -426,9 +444,9 @@ mod tests {
             let mut bytes = whole[..cut].to_vec();
             let records = ends.iter().filter(|end| **end <= cut).count();
             fs::write(&files[0], &bytes).unwrap();
-            assert_eq!(Records::read(&files[0], None).all.len(), records, "cut at {cut}");
+            assert_eq!(Records::read(&files[0], None).unwrap().all.len(), records, "cut at {cut}");
             let wanted = BTreeMap::from([("s".to_owned(), "1".to_owned())]);
-            let (_, found) = Ledger::open(files.clone(), Some(&wanted));
+            let (_, found) = Ledger::open(files.clone(), Some(&wanted)).unwrap();
             assert_eq!(found.fits, records == 0 || records >= 2, "cut at {cut}");
             assert_eq!(found.kept.len(), records.min(2), "cut at {cut}");
             if let Some(last) = bytes.last_mut() {

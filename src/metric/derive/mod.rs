@@ -290,7 +290,7 @@ impl Derived {
         let mut sums: FxHashMap<Labels, (Arc<Family>, i64, Cumulative)> = FxHashMap::default();
         let named = keepers.iter().map(|(name, positions)| (name.as_str(), Some(positions)));
         for (name, positions) in named.chain([(DIRECT, None)]) {
-            let (book, kept) = Book::open(folder, name, positions);
+            let (book, kept) = Book::open(folder, name, positions)?;
             for kept in kept {
                 let Some(family) = self.families.read().get(kept.labels.metric_name()).cloned() else { continue };
                 let Some(value) = ledger::fits(kept.value, &Cumulative::new(&family)) else { continue };
@@ -344,14 +344,21 @@ impl Derived {
         }
     }
 
-    /// The book of a keeper; a new one if need be; `None` where nobody keeps books.
+    /// The book of a keeper; a new one if need be; `None` where nobody keeps books, or one that is
+    /// there can't be read: then nothing of it is overwritten, and counts belong to no position.
     pub fn book(&self, keeper: &str) -> Option<Arc<Book>> {
         let mut books = self.books.write();
         if let Some(known) = books.get(keeper) {
             return Some(known.clone());
         }
         // Reads what an earlier process left: once for each keeper.
-        let new = Arc::new(books.get(DIRECT)?.beside(keeper));
+        let new = match books.get(DIRECT)?.beside(keeper) {
+            Ok(new) => Arc::new(new),
+            Err(error) => {
+                tracing::error!(%error, "cannot read a book of derived metrics: a crash may count some events twice");
+                return None;
+            }
+        };
         books.insert(keeper.to_owned(), new.clone());
         Some(new)
     }
