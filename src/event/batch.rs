@@ -3,7 +3,7 @@
 mod fields;
 mod look;
 
-pub(crate) use look::Look;
+pub(crate) use look::{Fields, Look};
 
 use super::{Entry, FieldId, FieldRef, FieldRefError, List, Span, Timestamp, Value, field};
 use rustc_hash::FxHashMap;

@@ -19,8 +19,8 @@ mod timestamp;
 mod value;
 pub mod yaml;
 
-pub(crate) use batch::Look;
 pub use batch::{Batch, EventId, Frame, Origin};
+pub(crate) use batch::{Fields, Look};
 pub use data::Data;
 pub use field::{FieldId, FieldRef, FieldRefError, NAME_BYTES_MAX, NAMES_MAX, Step};
 pub use field_cache::FieldCache;

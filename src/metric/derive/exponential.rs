@@ -44,9 +44,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 /// The bucket of a value at [`SCHEMA_MAX`]; the value must be finite and greater than
 /// [`ZERO_THRESHOLD`].
 #[inline]
-pub fn index(value: f64) -> i32 {
+fn index(table: &Table, value: f64) -> i32 {
     const MANTISSA: u64 = (1 << 52) - 1;
-    let table = &*TABLE;
     let bits = value.to_bits();
     let exponent = (bits >> 52) as i32 - 1022;
     let fraction = f64::from_bits((bits & MANTISSA) | 1022 << 52);
@@ -101,11 +100,13 @@ pub struct Sorter {
 impl Sorter {
     /// Adds finite values to a tally, in buckets as coarse as that says.
     pub fn tally(&mut self, values: &[f64], into: &mut Tally) {
+        let table = &*TABLE;
+        self.positive.reserve(values.len());
         for &value in values {
             if value > ZERO_THRESHOLD {
-                self.positive.push(index(value));
+                self.positive.push(index(table, value));
             } else if value < -ZERO_THRESHOLD {
-                self.negative.push(index(-value));
+                self.negative.push(index(table, -value));
             } else {
                 into.zero += 1;
             }
@@ -284,7 +285,7 @@ mod tests {
 
     #[test]
     fn buckets_hold_their_upper_bounds() {
-        let check = |value: f64, want: i32| assert_eq!(index(value), want, "{value}");
+        let check = |value: f64, want: i32| assert_eq!(index(&TABLE, value), want, "{value}");
         check(1.0, 0);
         check(2.0, 256);
         check(0.5, -256);
@@ -336,7 +337,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_value_lies_in_its_bucket(value in prop_oneof![1e-30..1e30_f64, 1e-3..1e3_f64]) {
-            let at = index(value);
+            let at = index(&TABLE, value);
             prop_assert!(crate::series::upper_bound(at, 8) >= value && crate::series::upper_bound(at - 1, 8) < value);
         }
 

@@ -40,21 +40,24 @@ impl Numbers {
         };
         let (key, look) = (field.first(), batch.look());
         let mut missed = false;
-        // A number that stands where one would look first, in a short loop of its own.
-        values.extend(events.iter().map(|&event| {
-            let (names, fields) = look.event(event);
-            if names & key.bit() == 0 {
-                return f64::from_bits(ABSENT);
-            }
-            match places.look(names, fields) {
-                Some(Entry { key: at, value: Value::Int(n), .. }) if *at == key => *n as f64,
-                Some(Entry { key: at, value: Value::Float(n), .. }) if *at == key => *n,
-                _ => {
-                    missed = true;
-                    f64::from_bits(MISSED)
+        values.resize(events.len(), 0.0);
+        // What stands where one would look first, in a short loop of its own.
+        for (value, &event) in values.iter_mut().zip(events) {
+            let fields = look.event(event);
+            *value = if fields.names & key.bit() == 0 {
+                f64::from_bits(ABSENT)
+            } else {
+                match places.look(fields) {
+                    Some(Entry { key: at, value: Value::Int(n), .. }) if *at == key => *n as f64,
+                    Some(Entry { key: at, value: Value::Float(n), .. }) if *at == key => *n,
+                    Some(Entry { key: at, value: Value::Str(span), .. }) if *at == key => of_text(batch.bytes(*span)),
+                    _ => {
+                        missed = true;
+                        f64::from_bits(MISSED)
+                    }
                 }
-            }
-        }));
+            };
+        }
         if missed {
             let all = events.iter().zip(values).filter(|(_, value)| value.to_bits() == MISSED);
             all.for_each(|(&event, value)| *value = read(batch, places.find(batch, event, key)));
@@ -78,13 +81,18 @@ pub(super) fn is_absent(value: f64) -> bool {
 #[inline]
 fn read(batch: &Batch, value: Option<&Value>) -> f64 {
     let number = match value {
-        Some(Value::Str(span)) => parse(batch.bytes(*span)),
+        Some(Value::Str(span)) => return of_text(batch.bytes(*span)),
         Some(Value::Bool(truth)) => Some(f64::from(*truth)),
         Some(Value::Time(at)) => Some(seconds(*at)),
         Some(value) => value.as_number(),
         None => None,
     };
     number.unwrap_or(f64::from_bits(ABSENT))
+}
+
+#[inline]
+fn of_text(text: &[u8]) -> f64 {
+    parse(text).unwrap_or(f64::from_bits(ABSENT))
 }
 
 /// A text that is a number, perhaps with blanks around it.

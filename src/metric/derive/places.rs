@@ -1,7 +1,7 @@
 //! Where fields stand among those of an event.
 
 use super::print::SPREAD;
-use crate::event::{Batch, Entry, EventId, FieldId, Value};
+use crate::event::{Batch, Entry, EventId, FieldId, Fields, Value};
 
 /// Where one field stands. Lines of one kind have the same fields in the same order, and a source has
 /// a few kinds of lines; so the set of an event's names tells it.
@@ -31,22 +31,21 @@ impl Places {
 
     /// The field of an event that stands where one would look first.
     #[inline(always)]
-    pub(super) fn look<'a>(&self, names: u64, fields: &'a [Entry]) -> Option<&'a Entry> {
-        fields.get(self.first(names))
+    pub(super) fn look<'a>(&self, fields: Fields<'a>) -> Option<&'a Entry> {
+        fields.get(self.first(fields.names))
     }
 
     /// Looks for a top-level field, and remembers where it stands.
     pub(super) fn find<'a>(&mut self, batch: &'a Batch, event: EventId, key: FieldId) -> Option<&'a Value> {
-        let names = batch.names(event);
-        if names & key.bit() == 0 {
+        let fields = batch.look().event(event);
+        if fields.names & key.bit() == 0 {
             return None;
         }
-        let fields = batch.fields(event);
-        if let Some(entry) = self.look(names, fields).filter(|entry| entry.key == key) {
+        if let Some(entry) = self.look(fields).filter(|entry| entry.key == key) {
             return Some(&entry.value);
         }
-        let at = fields.iter().position(|entry| entry.key == key)?;
-        self.learn(names, at);
-        Some(&fields[at].value)
+        let at = fields.all().iter().position(|entry| entry.key == key)?;
+        self.learn(fields.names, at);
+        Some(&fields.all()[at].value)
     }
 }

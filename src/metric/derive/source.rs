@@ -7,7 +7,7 @@
 
 use super::places::Places;
 use super::print::Near;
-use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Span, Template, Value, write_value};
+use crate::event::{Batch, Entry, EventId, FieldId, FieldRef, Fields, Span, Template, Value, write_value};
 use crate::index::Tier;
 use rustc_hash::FxHashMap;
 
@@ -127,45 +127,56 @@ impl Source {
     /// [`Tier`].
     pub(super) fn fill(&mut self, batch: &Batch, events: &[EventId], ids: &mut Vec<u32>) {
         ids.clear();
-        let look = batch.look();
-        let mut spans = std::mem::take(&mut self.spans);
-        spans.clear();
         match self.text {
-            Text::Key(key) => spans.extend(events.iter().map(|&event| self.text_at(look.event(event), key))),
+            Text::Key(key) => self.fill_near(batch, events, ids, |source, fields| source.text_at(fields, key)),
             Text::Service => {
                 let key = service_key();
-                spans.extend(events.iter().map(|&event| self.text_at(look.event(event), key)));
+                self.fill_near(batch, events, ids, |source, fields| source.text_at(fields, key));
             }
-            Text::Level => spans.extend(events.iter().map(|&event| self.level_at(look.event(event)))),
+            Text::Level => self.fill_near(batch, events, ids, Source::level_at),
             Text::Constant(ref text) => {
                 let text = text.clone();
                 ids.resize(events.len(), self.intern(&text));
             }
             Text::Field(_) | Text::Template(_) => ids.extend(events.iter().map(|&event| self.id(batch, event))),
         }
+    }
+
+    /// [`Source::fill`] where the texts of events mostly stand at one place, and were mostly seen
+    /// lately: two short loops, whose rounds do not wait for each other.
+    #[inline(always)]
+    fn fill_near(
+        &mut self,
+        batch: &Batch,
+        events: &[EventId],
+        ids: &mut Vec<u32>,
+        text: impl Fn(&Source, Fields) -> Span,
+    ) {
+        let look = batch.look();
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.clear();
+        spans.extend(events.iter().map(|&event| text(self, look.event(event))));
         let mut missed = false;
-        ids.extend(spans.iter().map(|&span| match self.near.find(look, span) {
-            Some(id) => id,
-            None => {
-                missed = true;
-                MISSED
-            }
-        }));
+        ids.resize(events.len(), MISSED);
+        for (id, &span) in ids.iter_mut().zip(&spans) {
+            *id = self.near.find(look, span).unwrap_or(MISSED);
+            missed |= *id == MISSED;
+        }
+        self.spans = spans;
         if missed {
             for (id, &event) in ids.iter_mut().zip(events).filter(|(id, _)| **id == MISSED) {
                 *id = if matches!(self.text, Text::Level) { self.level(batch, event) } else { self.id(batch, event) };
             }
         }
-        self.spans = spans;
     }
 
     /// The text of a top-level field where one would look first, [`NO_TEXT`] where there is another.
     #[inline(always)]
-    fn text_at(&self, (names, fields): (u64, &[Entry]), key: FieldId) -> Span {
-        if names & key.bit() == 0 {
+    fn text_at(&self, fields: Fields, key: FieldId) -> Span {
+        if fields.names & key.bit() == 0 {
             return EMPTY;
         }
-        match self.places.look(names, fields) {
+        match self.places.look(fields) {
             Some(Entry { key: at, value: Value::Str(span), .. }) if *at == key => *span,
             _ => NO_TEXT,
         }
@@ -174,18 +185,18 @@ impl Source {
     /// The text that says the level of an event, if it stands where one would look first and no field
     /// before it may say another; [`NO_TEXT`] where that takes a closer look.
     #[inline(always)]
-    fn level_at(&self, (names, fields): (u64, &[Entry])) -> Span {
-        let levels = names & FieldId::level_bits();
+    fn level_at(&self, fields: Fields) -> Span {
+        let levels = fields.names & FieldId::level_bits();
         if levels == 0 {
             return EMPTY;
         }
-        let at = self.places.first(names);
+        let at = self.places.first(fields.names);
         match fields.get(at) {
             Some(Entry { key, value: Value::Str(span), .. })
                 if key.is_level()
                     && !span.is_empty()
                     && (levels == key.bit()
-                        || levels == key.bit() | FieldId::LOG.bit() && self.log_stands_behind(at, names, fields)) =>
+                        || levels == key.bit() | FieldId::LOG.bit() && self.log_stands_behind(at, fields)) =>
             {
                 *span
             }
@@ -194,27 +205,28 @@ impl Source {
     }
 
     #[inline(always)]
-    fn log_stands_behind(&self, at: usize, names: u64, fields: &[Entry]) -> bool {
-        let log = self.log.first(names);
+    fn log_stands_behind(&self, at: usize, fields: Fields) -> bool {
+        let log = self.log.first(fields.names);
         at < log && fields.get(log).is_some_and(|entry| entry.key == FieldId::LOG)
     }
 
     /// The number of an event's level.
     fn level(&mut self, batch: &Batch, event: EventId) -> u32 {
         let tier = Tier::of_event(batch, event) as u32;
-        let (names, fields) = batch.look().event(event);
+        let fields = batch.look().event(event);
+        let names = fields.names;
         if names & FieldId::level_bits() == 0 {
             self.near.learn(b"", tier);
             return tier;
         }
-        for (at, field) in fields.iter().enumerate() {
+        for (at, field) in fields.all().iter().enumerate() {
             if field.key == FieldId::LOG {
                 self.log.learn(names, at);
             } else if field.key.is_level() {
                 self.places.learn(names, at);
             }
         }
-        let span = self.level_at((names, fields));
+        let span = self.level_at(fields);
         // Behind a text that names no level others may say it.
         if span.len != NO_TEXT.len && Tier::of_level(batch.text(span)).is_some() {
             self.near.learn(batch.bytes(span), tier);
