@@ -161,6 +161,12 @@ fn indicator(node: &Node, source: &str, mistakes: &mut Mistakes) -> Option<Indic
         }
     };
     let what = match &expr.inner().kind {
+        Syntax::Binary(binary) if binary.operator == Operator::Div && binary.matching.given => {
+            let message = "good and total events are recorded each by itself, and need the same labels";
+            let place = yaml::within(query, expr.span, source);
+            mistakes.push(Diagnostic::error(code::EXPRESSION, place, message).label("no `on` or `ignoring` here"));
+            return None;
+        }
         Syntax::Binary(binary) if binary.operator == Operator::Div => Some(What::Ratio {
             good: with_window(text, &binary.left, "5m"),
             total: with_window(text, &binary.right, "5m"),
@@ -265,7 +271,9 @@ fn objective(node: &Node, slis: &[Node], indicators: &[Indicator], mistakes: &mu
             if !(target > 0.0 && target < 1.0) {
                 return refuse(format!("the target of a share lies between 0 and 1, not at {target}"));
             }
-            (good.clone(), total.clone(), target, format!("{} % of the events are good", target * 100.0))
+            // Where no event was ever good, none was: that is 0, not nothing.
+            let good = format!("({good}) or 0 * ({total})");
+            (good, total.clone(), target, format!("{} % of the events are good", target * 100.0))
         }
         What::Quantile { q, histogram } => {
             if !(target > 0.0 && target.is_finite() && *q > 0.0 && *q < 1.0) {
@@ -273,7 +281,8 @@ fn objective(node: &Node, slis: &[Node], indicators: &[Indicator], mistakes: &mu
             }
             // Of a classic histogram the largest bucket holds all, a native one knows its count.
             let total = format!("(max without (le) ({histogram}) or histogram_count({histogram}))");
-            let good = format!("histogram_fraction(0, {target}, {histogram}) * {total}");
+            // The fraction of nothing is no number, and would stay in sums as long as the budget's period.
+            let good = format!("histogram_fraction(0, {target}, {histogram}) * ({total} > 0) or 0 * {total}");
             (good, total, *q, format!("{} % of the requests take at most {target} s", q * 100.0))
         }
     };
@@ -388,7 +397,10 @@ mod tests {
         let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
         assert_eq!(names, ["slo:availability", "slo:availability:long", "slo:latency", "slo:latency:long"]);
         let text = |group: usize, rule: usize| groups[group].rules[rule].text.as_str();
-        assert_eq!(text(0, 0), "sum(rate(http_requests_total{status!~\"5..\"}[5m]))");
+        assert_eq!(
+            text(0, 0),
+            "(sum(rate(http_requests_total{status!~\"5..\"}[5m]))) or 0 * (sum(rate(http_requests_total[5m])))"
+        );
         assert_eq!(text(0, 2), "vector(0.999)");
         let inner = "sum(rate(http_request_duration_seconds_bucket[5m])) by (le)";
         assert_eq!(text(2, 1), format!("(max without (le) ({inner}) or histogram_count({inner}))"));
@@ -412,6 +424,7 @@ mod tests {
         check("slis: [{name: a, query: a / b}]\nslos: [{sli: b, target: 0.9}]", "there is no indicator `b`");
         check("slis: [{name: a, query: a / b}]\nslos: [{sli: a, target: 99.9}]", "lies between 0 and 1, not at 99.9");
         check("slis: [{name: a, qury: a / b}]", "did you mean `query`?");
+        check("slis: [{name: a, query: a / on (x) b}]", "no `on` or `ignoring` here");
         check(
             "slis: [{name: a, query: a / b}]\nslos: [{sli: a, target: 0.9}, {sli: a, target: 0.99}]",
             "stands there twice",
