@@ -147,8 +147,8 @@ fn measure(pipeline: &Pipeline) {
         let middle = own.len() / 2;
         // Ranks of a binomial distribution: half of all ratios are above the true median.
         let off = (0.98 * (own.len() as f64).sqrt()).ceil() as usize;
-        let (ns, [low, lost, high]) =
-            (own[middle] * 1e9 / events as f64, [middle - off, middle, middle + off].map(|at| lost[at]));
+        let ns = own[middle] * 1e9 / events as f64;
+        let [low, lost, high] = [middle - off, middle, middle + off].map(|at| lost[at]);
         println!("  {side:16} {ns:5.0} ns an event, {lost:4.1} % of throughput lost ({low:.1} to {high:.1})");
     }
 }

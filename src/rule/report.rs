@@ -104,7 +104,7 @@ fn one(rule: &Rule, state: &Shown, alerts: Vec<Value>) -> Value {
 
 fn alert(core: &Core, running: &Running, rule: usize, alert: &Alert) -> Value {
     let value = match &alert.value {
-        SeriesValue::Float(value) => exponent(*value),
+        SeriesValue::Float(value) => notation::scientific_number(*value),
         SeriesValue::Histogram(histogram) => notation::describe(histogram),
     };
     let mut out = json!({
@@ -138,27 +138,12 @@ fn alert(core: &Core, running: &Running, rule: usize, alert: &Alert) -> Value {
     out
 }
 
-/// A number as Prometheus' API has those of alerts: `1e+00`.
-fn exponent(value: f64) -> String {
-    if !value.is_finite() {
-        return notation::number(value);
-    }
-    let text = format!("{value:e}");
-    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = power.strip_prefix('-').map_or(('+', power), |digits| ('-', digits));
-    format!("{mantissa}e{sign}{digits:0>2}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn links_and_numbers() {
+    fn links() {
         assert_eq!(generator_url("http://x/", "a > 1"), "http://x/graph?g0.expr=a+%3E+1&g0.tab=1");
-        assert_eq!(
-            (exponent(1.0), exponent(0.025), exponent(f64::NAN)),
-            ("1e+00".into(), "2.5e-02".into(), "NaN".into())
-        );
     }
 }

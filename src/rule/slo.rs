@@ -271,9 +271,7 @@ fn objective(node: &Node, slis: &[Node], indicators: &[Indicator], mistakes: &mu
             if !(target > 0.0 && target < 1.0) {
                 return refuse(format!("the target of a share lies between 0 and 1, not at {target}"));
             }
-            // Where no event was ever good, none was: that is 0, not nothing.
-            let good = format!("({good}) or 0 * ({total})");
-            (good, total.clone(), target, format!("{} % of the events are good", target * 100.0))
+            (good.clone(), total.clone(), target, format!("{} % of the events are good", target * 100.0))
         }
         What::Quantile { q, histogram } => {
             if !(target > 0.0 && target.is_finite() && *q > 0.0 && *q < 1.0) {
@@ -282,10 +280,12 @@ fn objective(node: &Node, slis: &[Node], indicators: &[Indicator], mistakes: &mu
             // Of a classic histogram the largest bucket holds all, a native one knows its count.
             let total = format!("(max without (le) ({histogram}) or histogram_count({histogram}))");
             // The fraction of nothing is no number, and would stay in sums as long as the budget's period.
-            let good = format!("histogram_fraction(0, {target}, {histogram}) * ({total} > 0) or 0 * {total}");
+            let good = format!("histogram_fraction(0, {target}, {histogram}) * ({total} > 0)");
             (good, total, *q, format!("{} % of the requests take at most {target} s", q * 100.0))
         }
     };
+    // Where there is nothing good, no event is: 0, not nothing.
+    let good = format!("({good}) or 0 * ({total})");
     Some(Objective { name, sli: wanted.to_owned(), good, total, share, period, labels, summary })
 }
 

@@ -3,6 +3,7 @@
 
 use super::bounds::CUSTOM_SCHEMA;
 use super::histogram::{NativeHistogram, ResetHint};
+use std::ops::Range;
 
 /// A text in double quotes with Go's escapes.
 pub fn quoted(text: &str) -> String {
@@ -37,32 +38,27 @@ pub fn number(value: f64) -> String {
 /// A number as in the HTTP API's JSON: with an exponent below 1e-6 and from 1e21 on, as Prometheus'
 /// `jsonutil.MarshalFloat` writes it.
 pub fn json_number(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() || (1e-6..1e21).contains(&value.abs()) {
-        return number(value);
-    }
-    let (mantissa, exponent) = scientific(value);
-    with_exponent(&mantissa, exponent)
+    plain_within(1e-6..1e21, value)
 }
 
 /// A number as Go's `%g` prints it: with an exponent below 1e-4 and from 1e6 on.
 pub fn short_number(value: f64) -> String {
-    if !value.is_finite() || value == 0.0 {
+    plain_within(1e-4..1e6, value)
+}
+
+fn plain_within(range: Range<f64>, value: f64) -> String {
+    if value == 0.0 || range.contains(&value.abs()) { number(value) } else { scientific_number(value) }
+}
+
+/// A number with an exponent, as Prometheus' API has those of alerts: `1e+00`.
+pub fn scientific_number(value: f64) -> String {
+    if !value.is_finite() {
         return number(value);
     }
-    match scientific(value) {
-        (_, -4..6) => number(value),
-        (mantissa, exponent) => with_exponent(&mantissa, exponent),
-    }
-}
-
-fn scientific(value: f64) -> (String, i32) {
     let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    (mantissa.to_owned(), exponent.parse().unwrap_or(0))
-}
-
-fn with_exponent(mantissa: &str, exponent: i32) -> String {
-    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = power.strip_prefix('-').map_or(('+', power), |digits| ('-', digits));
+    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
 /// A number as PromQL writes it: decimal, hexadecimal, with underscores, `Inf`, `NaN`.
@@ -235,6 +231,14 @@ mod tests {
         check(f64::INFINITY, "+Inf", "+Inf");
         check(f64::NAN, "NaN", "NaN");
         check(-0.0, "-0", "-0");
+    }
+
+    #[test]
+    fn numbers_of_alerts_have_an_exponent() {
+        assert_eq!(
+            (scientific_number(1.0), scientific_number(0.025), scientific_number(f64::NAN)),
+            ("1e+00".into(), "2.5e-02".into(), "NaN".into())
+        );
     }
 
     #[test]

@@ -50,9 +50,4 @@ impl<'a> Fields<'a> {
     pub(crate) fn get(self, at: usize) -> Option<&'a Entry> {
         if at < self.root.len() { self.entries.get(self.root.start as usize + at) } else { None }
     }
-
-    /// All of them, in order.
-    pub(crate) fn all(self) -> &'a [Entry] {
-        &self.entries[self.root.range()]
-    }
 }

@@ -101,7 +101,6 @@ impl Sorter {
     /// Adds finite values to a tally, in buckets as coarse as that says.
     pub fn tally(&mut self, values: &[f64], into: &mut Tally) {
         let table = &*TABLE;
-        self.positive.reserve(values.len());
         for &value in values {
             if value > ZERO_THRESHOLD {
                 self.positive.push(index(table, value));

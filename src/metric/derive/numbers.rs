@@ -50,7 +50,7 @@ impl Numbers {
                 match places.look(fields) {
                     Some(Entry { key: at, value: Value::Int(n), .. }) if *at == key => *n as f64,
                     Some(Entry { key: at, value: Value::Float(n), .. }) if *at == key => *n,
-                    Some(Entry { key: at, value: Value::Str(span), .. }) if *at == key => of_text(batch.bytes(*span)),
+                    Some(Entry { key: at, value, .. }) if *at == key => read(batch, Some(value)),
                     _ => {
                         missed = true;
                         f64::from_bits(MISSED)
@@ -81,18 +81,13 @@ pub(super) fn is_absent(value: f64) -> bool {
 #[inline]
 fn read(batch: &Batch, value: Option<&Value>) -> f64 {
     let number = match value {
-        Some(Value::Str(span)) => return of_text(batch.bytes(*span)),
+        Some(Value::Str(span)) => parse(batch.bytes(*span)),
         Some(Value::Bool(truth)) => Some(f64::from(*truth)),
         Some(Value::Time(at)) => Some(seconds(*at)),
         Some(value) => value.as_number(),
         None => None,
     };
     number.unwrap_or(f64::from_bits(ABSENT))
-}
-
-#[inline]
-fn of_text(text: &[u8]) -> f64 {
-    parse(text).unwrap_or(f64::from_bits(ABSENT))
 }
 
 /// A text that is a number, perhaps with blanks around it.

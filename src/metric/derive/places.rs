@@ -44,8 +44,9 @@ impl Places {
         if let Some(entry) = self.look(fields).filter(|entry| entry.key == key) {
             return Some(&entry.value);
         }
-        let at = fields.all().iter().position(|entry| entry.key == key)?;
+        let all = batch.fields(event);
+        let at = all.iter().position(|entry| entry.key == key)?;
         self.learn(fields.names, at);
-        Some(&fields.all()[at].value)
+        Some(&all[at].value)
     }
 }

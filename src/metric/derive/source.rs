@@ -219,7 +219,7 @@ impl Source {
             self.near.learn(b"", tier);
             return tier;
         }
-        for (at, field) in fields.all().iter().enumerate() {
+        for (at, field) in batch.fields(event).iter().enumerate() {
             if field.key == FieldId::LOG {
                 self.log.learn(names, at);
             } else if field.key.is_level() {
